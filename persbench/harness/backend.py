@@ -1,0 +1,134 @@
+"""What persbench needs to know of an lm-eval model: what it can do, which weights it has, whether it carries an adapter."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+import lm_eval.models  # registers lm-eval's model types
+from lm_eval.api.registry import MODEL_REGISTRY, get_model
+
+from persbench.errors import PersbenchError, UnknownNameError
+
+GENERATION_GROUP: Final = "persbench_gen"
+_FINGERPRINTS: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
+
+
+def load_backend(
+    name: str,
+    model: str,
+    *,
+    model_args: dict[str, Any],
+    dtype: str,
+    device: str | None,
+    batch_size: int | str,
+    trust_remote_code: bool,
+) -> Any:
+    """Load a model through lm-eval, from safetensors alone and without remote code unless the user says so.
+
+    Args:
+        name: lm-eval model type: `hf`, `local-chat-completions`, ...
+        model: Local folder, hub id, or an endpoint's model name.
+        model_args: Further arguments of that model type.
+        dtype: `auto`, `float32`, `bfloat16`, ... (`hf` only).
+        device: `cpu`, `cuda:0`, ... or None for lm-eval's choice.
+        batch_size: Requests in a batch, or `auto`.
+        trust_remote_code: Let the model's own code run (and its pickled weights be read).
+
+    Raises:
+        PersbenchError: The model cannot be loaded; says both ways to supply one.
+        UnknownNameError: lm-eval knows no such model type.
+    """
+    try:
+        kind = get_model(name)
+    except (ValueError, KeyError):
+        raise UnknownNameError("lm-eval model type", name, sorted(MODEL_REGISTRY)) from None
+    if name == "hf":
+        arguments: dict[str, Any] = {"pretrained": model, "dtype": dtype, "trust_remote_code": trust_remote_code}
+        if not trust_remote_code:
+            arguments["use_safetensors"] = True
+    else:
+        arguments = {"model": model}
+    try:
+        return kind.create_from_arg_obj({**arguments, **model_args}, {"batch_size": batch_size, "device": device})
+    except (OSError, ValueError, ImportError, RuntimeError) as error:
+        raise PersbenchError(_cannot_load(model, error)) from error
+
+
+def _cannot_load(model: str, error: Exception) -> str:
+    first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    folder = Path(model)
+    if folder.is_dir() and not list(folder.glob("*.safetensors")) and list(folder.glob("*.bin")):
+        first = "its weights are pickled (*.bin), which persbench does not read; convert them to safetensors, or add --trust-remote-code"
+    return (
+        f"cannot load model {model!r}: {first}\n"
+        "Give --model a local folder with a transformers model or a hub id, or run `persbench model fetch` and leave --model out."
+    )
+
+
+def adapter_of(lm: Any) -> str | None:
+    """Return the adapter folder or name of a model with a PEFT adapter, else None."""
+    peft = getattr(lm, "peft", None)
+    if peft:
+        return str(peft)
+    return type(lm.model).__name__ if hasattr(getattr(lm, "model", None), "peft_config") else None
+
+
+def backend_fingerprint(lm: Any) -> str:
+    """Identify weights, dtype, device kind and batch size: all that decides the last digit of a log-likelihood.
+
+    Returns:
+        Sixteen hex digits. Endpoints, whose weights nobody sees, are known by address and model name.
+    """
+    try:
+        return _FINGERPRINTS[lm]
+    except KeyError:
+        pass
+    facts = json.dumps(describe_backend(lm), sort_keys=True)
+    _FINGERPRINTS[lm] = hashlib.sha256(facts.encode()).hexdigest()[:16]
+    return _FINGERPRINTS[lm]
+
+
+def describe_backend(lm: Any) -> dict[str, Any]:
+    """Return the facts behind the fingerprint, for records: no path, no key, no credential."""
+    facts: dict[str, Any] = {"backend": type(lm).__name__, "batch_size": str(getattr(lm, "batch_size_per_gpu", getattr(lm, "batch_size", "")))}
+    module = getattr(lm, "model", None)
+    if hasattr(module, "named_parameters"):
+        import torch
+
+        from persbench.models.fingerprint import model_fingerprint
+
+        facts |= {
+            "weights": model_fingerprint(module),
+            "dtype": str(module.dtype).removeprefix("torch."),
+            "device": str(lm.device).split(":")[0],
+            "torch": torch.__version__,
+            "adapter": adapter_of(lm) is not None,
+        }
+    else:
+        facts |= {"model": str(module or ""), "fingerprint": str(getattr(lm, "fingerprint", getattr(lm, "base_url", "")))}
+    return facts
+
+
+def offers_loglikelihoods(lm: Any) -> bool:
+    """Whether the model scores given text; chat endpoints do not, and say so only by raising."""
+    from lm_eval.models.openai_completions import LocalChatCompletion
+
+    return not isinstance(lm, LocalChatCompletion) and not getattr(lm, "generation_only", False)
+
+
+def require_loglikelihoods(lm: Any, tasks: Sequence[str]) -> None:
+    """Refuse tasks that a model without log-likelihoods cannot run.
+
+    Raises:
+        PersbenchError: Names the tasks, and the group that such a model can run.
+    """
+    if tasks and not offers_loglikelihoods(lm):
+        raise PersbenchError(
+            f"{type(lm).__name__} offers no log-likelihoods, which {', '.join(tasks)} "
+            f"need{'s' if len(tasks) == 1 else ''}. Run --tasks {GENERATION_GROUP} on it: that group generates only."
+        )

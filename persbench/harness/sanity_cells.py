@@ -1,0 +1,92 @@
+"""Sanity systems on the same items: rules that look at the surface of candidates alone, without any model.
+
+What beats chance here is a fault of the data or of the scoring, not a talent of a model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from persbench.harness.documents import Document, documents_of, profile_text, stance_holders
+from persbench.harness.task_index import TaskFile
+from persbench.harness.tasks import AttitudeTask, ChoiceTask, CostumeTask, KnowledgeTask, WhoSaidTask, pair
+from persbench.packs.load import Pack, PersonaData
+from persbench.samples import Row, sample_row
+from persbench.scoring.sanity import FLOORS, RULES, ChoiceContext, Rule, rules
+from persbench.systems.prompted import get_system
+
+PREFIX: Final = "sanity:"
+CHOICE_TASKS: Final[dict[str, type[ChoiceTask]]] = {
+    "persbench_costume": CostumeTask,
+    "persbench_attitude": AttitudeTask,
+    "persbench_knowledge": KnowledgeTask,
+    "persbench_who_said": WhoSaidTask,
+}
+
+
+def sanity_systems() -> list[str]:
+    """Return the board names of all sanity systems and floors."""
+    return [PREFIX + name for name in (*RULES, "unigram_fluency", *FLOORS)]
+
+
+def rules_of(pack: Pack) -> dict[str, Rule]:
+    """Return every rule by name; word frequencies come from all authored candidates of the pack."""
+    return {**rules(_all_candidates(pack)), **FLOORS}
+
+
+def _all_candidates(pack: Pack) -> Iterable[str]:
+    for question in pack.questions:
+        yield from (stance.text for stance in question.stances)
+    for data in pack.personas:
+        yield from (answer.reply for answer in data.answers)
+        for row in data.contrast:
+            yield from (row.voice_only.reply, row.stance_only.reply)
+        for item in data.knowledge:
+            yield from (item.gold, *item.foils)
+
+
+def sanity_rows(rule: Rule, tasks: Iterable[TaskFile], pack: Pack, data: PersonaData) -> dict[str, list[Row]]:
+    """Score every choice item of one persona by one rule.
+
+    Args:
+        rule: Scores candidates of a context; higher is chosen.
+        tasks: The tasks of the run; generation tasks have no candidates to choose from and are passed over.
+        pack: The world.
+        data: The persona.
+
+    Returns:
+        Task name -> rows, scored by the very functions that score a model; raw and anchored are the same number.
+    """
+    found: dict[str, list[Row]] = {}
+    for task in tasks:
+        scorer = CHOICE_TASKS.get(task.name)
+        documents = documents_of(task.name, pack, data, get_system("vanilla"))
+        if scorer is not None and documents:
+            found[task.name] = [_row(rule, scorer, document, pack) for document in documents]
+    return found
+
+
+def context_of(document: Document, pack: Pack) -> ChoiceContext:
+    """Return what a surface rule may see of a document."""
+    holders = stance_holders(pack, document["cluster"]) if all(document["stances"]) else None
+    return ChoiceContext(
+        item_id=document["id"],
+        prompt=document["ask"],
+        candidates=document["candidates"],
+        profile=profile_text(pack, document),
+        stance_holders=None if holders is None else [float(holders[stance]) for stance in document["stances"]],
+    )
+
+
+def _row(rule: Rule, scorer: type[ChoiceTask], document: Document, pack: Pack) -> Row:
+    scores = rule(context_of(document, pack))
+    metrics = scorer.score(document, scores)
+    kept = {name: pair(value) for name, value in metrics.items() if name.endswith("_acc")}
+    sample: dict[str, Any] = {"doc": document, "resps": [[(score, False)] for score in scores], "metrics": list(kept)}
+    row = sample_row(sample | kept)
+    # Scores of a rule are no log-likelihoods: they stand under their own name.
+    row["scores"] = row.pop("loglikelihoods")
+    row.pop("anchors", None)
+    row["rendering"] = "none"
+    return row

@@ -1,0 +1,82 @@
+"""A fingerprint of a model's weights: equal bits give equal fingerprints, on any device and any number of threads."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+import torch
+
+from persbench.errors import PersbenchError
+
+# The chunk is part of the fingerprint's definition (the sums are taken per chunk): changing it changes every value.
+CHUNK_WORDS: Final = 1 << 18
+WORD_BYTES: Final = 8
+VERSION: Final = b"persbench-fingerprint-1"
+# floor(2**64 / golden ratio), as a signed number: spreads consecutive positions over all bits.
+SPREAD: Final = 0x9E3779B97F4A7C15 - (1 << 64)
+
+
+def model_fingerprint(module: torch.nn.Module) -> str:
+    """Hash all parameters and persistent buffers of a model.
+
+    For every name (sorted) the hash takes in name, shape, dtype and, for each chunk of 2 MiB of raw bits read as
+    64-bit integers, two wrap-around sums: plain, and weighted by an odd multiplier of the position. Integer sums do
+    not depend on the order of addition, so neither threads nor device matter. One changed bit always changes the
+    plain sum of its chunk.
+
+    Tied weights count under each of their names, so a model whose output layer is tied equals one where it is a copy.
+    Non-persistent buffers (rotary tables and the like) are left out: they follow from the configuration and may be
+    computed with different last bits on different devices.
+
+    Args:
+        module: Any module with its weights in memory, on any device. A tensor that is not contiguous is copied once.
+
+    Returns:
+        64 hexadecimal digits.
+
+    Raises:
+        PersbenchError: A parameter has no data (it stands on the meta device).
+    """
+    digest = hashlib.sha256(VERSION)
+    multipliers: dict[torch.device, torch.Tensor] = {}
+    seen: dict[tuple[object, ...], bytes] = {}
+    for name, value in sorted(module.state_dict().items()):
+        if not isinstance(value, torch.Tensor):  # a module's own extra state is not weights
+            continue
+        if value.is_meta:
+            raise PersbenchError(f"the weights of {name!r} are not loaded, so the model has no fingerprint. Load it.")
+        # One tensor under two names is summed once.
+        key = (value.device, value.data_ptr(), value.shape, value.stride(), value.dtype)
+        if key not in seen:
+            weights = multipliers.setdefault(value.device, _multipliers(value.device))
+            seen[key] = _sums(value, weights)
+        digest.update(f"{name}\0{tuple(value.shape)}\0{value.dtype}\0".encode())
+        digest.update(seen[key])
+    return digest.hexdigest()
+
+
+def _multipliers(device: torch.device) -> torch.Tensor:
+    positions = torch.arange(1, CHUNK_WORDS + 1, dtype=torch.int64)
+    spread = positions * SPREAD
+    # Odd numbers are invertible modulo 2**64: no change of a word is multiplied away.
+    return ((spread ^ (spread >> 29)) | 1).to(device)
+
+
+def _sums(value: torch.Tensor, multipliers: torch.Tensor) -> bytes:
+    raw = value.detach().contiguous().reshape(-1).view(torch.uint8)
+    sums = [
+        torch.stack([words.sum(), (words * multipliers[: words.numel()]).sum()])
+        for words in map(_words, torch.split(raw, CHUNK_WORDS * WORD_BYTES))
+    ]
+    # One transfer per tensor: a transfer per chunk would make a GPU wait thousands of times.
+    return torch.stack(sums).cpu().numpy().astype("<i8").tobytes()
+
+
+def _words(chunk: torch.Tensor) -> torch.Tensor:
+    rest = -chunk.numel() % WORD_BYTES
+    if rest:
+        chunk = torch.nn.functional.pad(chunk, (0, rest))
+    elif chunk.storage_offset() % WORD_BYTES:  # a slice of a packed tensor can begin within a word
+        chunk = chunk.clone()
+    return chunk.view(torch.int64)

@@ -1,0 +1,58 @@
+"""Where a number comes from: versions, source state, and the digests that go into its signature."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import subprocess
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final
+
+from persbench import __version__
+
+PACKAGES: Final = ("lm-eval", "torch", "transformers", "tokenizers", "sacrebleu", "rouge-score", "scikit-learn", "numpy")
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Return the versions of persbench, Python and every package that takes part in a number."""
+    found = {"persbench": __version__, "python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+@cache
+def source_state() -> dict[str, Any]:
+    """Return the commit of the source checkout and whether it was changed; empty for an installed package."""
+    root = Path(__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return {}
+    try:
+        commit = _git(root, "rev-parse", "HEAD")
+        return {"commit": commit, "dirty": bool(_git(root, "status", "--porcelain", "--untracked-files=no"))}
+    except (OSError, subprocess.SubprocessError):
+        return {}
+
+
+def _git(root: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True, timeout=10)  # noqa: S603, S607
+    return done.stdout.strip()
+
+
+def digest(value: object, length: int = 12) -> str:
+    """Return the first hex digits of the SHA-256 over a value's canonical JSON."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:length]
+
+
+def signature(facts: Mapping[str, object]) -> str:
+    """Write facts in sacreBLEU's manner: `key:value|key:value`, in the order given."""
+    return "|".join(f"{key}:{value}" for key, value in facts.items())

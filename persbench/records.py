@@ -1,0 +1,120 @@
+"""Records: the JSON file of one finished cell, written whole or not at all, and read back with every fault named."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from persbench.errors import PersbenchError
+
+FORMAT: Final = 1
+
+
+@dataclass(frozen=True)
+class CellRecord:
+    """One system on one persona.
+
+    Attributes:
+        system: System name, with its fingerprint in `signature`.
+        persona: Persona id.
+        key: Digest of everything that decides the numbers; a record with another key answers another question.
+        signature: Facts printed beside every number of this cell.
+        tasks: Task name -> {"version", "hash", "samples"}; each sample holds the document's id, persona, stage,
+            cluster, kind, rendering, log-likelihoods or reply, anchors, chance levels and metrics as
+            [value, scored].
+        provenance: Versions, source state, settings and model facts.
+        run: Time stamps and durations: the only part that two equal runs do not share.
+        format: Version of this layout.
+    """
+
+    system: str
+    persona: str
+    key: str
+    signature: dict[str, Any]
+    tasks: dict[str, dict[str, Any]]
+    provenance: dict[str, Any]
+    run: dict[str, Any] = field(default_factory=dict)
+    format: int = FORMAT
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write a file so that a reader sees the old content or the new, never a part, even after a crash.
+
+    Raises:
+        PersbenchError: The file cannot be written (no space, no right); nothing is left behind.
+    """
+    temporary: str | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(temporary).chmod(0o666 & ~_umask())  # temporary files are private, results are not
+        Path(temporary).replace(path)
+    except OSError as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        raise PersbenchError(
+            f"cannot write {path}: {error.strerror or error}. What was finished before is kept: "
+            "make room or choose another --out, and repeat the command."
+        ) from error
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current
+
+
+def save_record(path: Path, record: CellRecord) -> None:
+    """Write a record, and read it back to be sure that it was written.
+
+    Raises:
+        PersbenchError: It could not be written, or does not read back as it was.
+    """
+    text = _layout(asdict(record))
+    write_atomic(path, text.encode())
+    if asdict(load_record(path)) != json.loads(text):
+        raise PersbenchError(f"{path} does not read back as it was written: check the disk, and repeat the command.")
+
+
+def _layout(content: dict[str, Any]) -> str:
+    """Write JSON with one line a sample: small, and readable in a diff."""
+    lines: list[str] = []
+
+    def keep(sample: dict[str, Any]) -> str:
+        lines.append(json.dumps(sample, ensure_ascii=False, allow_nan=False))
+        return f"\x00{len(lines) - 1}\x00"
+
+    marked = content | {
+        "tasks": {name: task | {"samples": [keep(s) for s in task["samples"]]} for name, task in content["tasks"].items()}
+    }
+    text = json.dumps(marked, ensure_ascii=False, indent=1, allow_nan=False)
+    # JSON writes a NUL as an escape, so no text of a model can look like a mark.
+    return re.sub(r'"\\u0000(\d+)\\u0000"', lambda match: lines[int(match[1])], text) + "\n"
+
+
+def load_record(path: Path) -> CellRecord:
+    """Read a record.
+
+    Raises:
+        PersbenchError: Missing, half-written, of another format, or not a record; says what to do.
+    """
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise PersbenchError(f"{path}: not a readable record ({error}). Delete it and repeat the run: only this cell is lost.") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        found = content.get("format") if isinstance(content, dict) else type(content).__name__
+        raise PersbenchError(f"{path}: record format {found!r}, expected {FORMAT}. Run the cell again with this version of persbench.")
+    try:
+        return CellRecord(**content)
+    except TypeError as error:
+        raise PersbenchError(f"{path}: not a persbench record ({error}). Delete it and repeat the run.") from error

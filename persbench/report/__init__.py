@@ -1,0 +1,1 @@
+"""From records to what people read: tables now; figures, paper tables and the leaderboard site later."""

@@ -1,0 +1,151 @@
+"""From cells to board entries: every number with its interval, its n, its unscored items and its chance level."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final
+
+import yaml
+
+from persbench.provenance import digest, signature
+from persbench.report.cells import Cell
+from persbench.samples import Row
+from persbench.scoring.sanity import at_chance
+from persbench.scoring.stats import Interval, bonferroni, cluster_interval
+
+SANITY_PREFIX: Final = "sanity:"
+FLOORS: Final = ("sanity:profile_overlap",)
+SANITY_RESAMPLES: Final = 100_000
+# Facts that differ from persona to persona of one and the same run.
+PER_PERSONA: Final = ("anchors",)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of `columns.yaml`."""
+
+    metric: str
+    task: str
+    name: str
+    help: str
+    margin: str = ""
+    format: str = "share"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One number of the board.
+
+    Attributes:
+        value: Mean over items with its 95% interval, clustered by question.
+        raw: The same without anchors; None where there is no such metric.
+        margin: Own minus best other, anchored, nats per byte; None where there is none.
+        chance: What a blind guess scores on these items; None where the question does not arise.
+        off_chance: For a sanity system: it is not at chance, as it must be.
+    """
+
+    value: Interval
+    raw: Interval | None
+    margin: Interval | None
+    chance: float | None
+    off_chance: bool = False
+
+
+@dataclass(frozen=True)
+class Line:
+    """One system of the board, over all its personas."""
+
+    system: str
+    model: str
+    personas: tuple[str, ...]
+    signature: dict[str, Any]
+    entries: dict[str, Entry]
+
+    @property
+    def is_sanity(self) -> bool:
+        """Whether this is a rule that looks at the surface alone."""
+        return self.system.startswith(SANITY_PREFIX)
+
+
+@cache
+def columns(table: str) -> tuple[Column, ...]:
+    """Return the columns of one table of the package's `columns.yaml`: `board` or `replies`."""
+    text = files("persbench.report").joinpath("columns.yaml").read_text("utf-8")
+    return tuple(Column(**row) for row in yaml.safe_load(text)[table])
+
+
+def lines_of(cells: Sequence[Cell], table: str = "board") -> list[Line]:
+    """Pool cells of one system and the same settings over personas.
+
+    Args:
+        cells: Any cells; those that differ in anything but the persona stand on lines of their own.
+        table: Which columns to fill.
+
+    Returns:
+        Lines in the order systems, then sanity systems.
+    """
+    grouped: dict[str, list[Cell]] = defaultdict(list)
+    for cell in cells:
+        shared = {k: v for k, v in cell.signature.items() if k not in PER_PERSONA}
+        grouped[digest([cell.system, shared])].append(cell)
+    sanity = sum(group[0].system.startswith(SANITY_PREFIX) for group in grouped.values())
+    lines = [_line(group, columns(table), sanity) for group in grouped.values()]
+    return sorted((line for line in lines if line.entries), key=lambda line: line.is_sanity)
+
+
+def _line(cells: list[Cell], wanted: Sequence[Column], sanity_systems: int) -> Line:
+    shared = {k: v for k, v in cells[0].signature.items() if k not in PER_PERSONA}
+    anchors = sorted({str(c.signature["anchors"]) for c in cells if "anchors" in c.signature})
+    system = cells[0].system
+    judged = sanity_systems * len(wanted) if system.startswith(SANITY_PREFIX) and system not in FLOORS else 0
+    entries: dict[str, Entry] = {}
+    for column in wanted:
+        rows = [row for cell in cells for row in cell.tasks.get(column.task, []) if column.metric in row["metrics"]]
+        if rows:
+            entries[column.metric] = _entry(rows, column, judged)
+    return Line(
+        system=system,
+        model=str(shared.get("model", "")),
+        personas=tuple(sorted(cell.persona for cell in cells)),
+        signature=shared | ({"anchors": digest(anchors, 8)} if anchors else {}),
+        entries=entries,
+    )
+
+
+def _entry(rows: list[Row], column: Column, judged: int) -> Entry:
+    chances = [row["chance"][column.metric] for row in rows if column.metric in row.get("chance", {})]
+    chance = sum(chances) / len(chances) if chances else None
+    off = False
+    if judged and chance is not None:
+        confidence = bonferroni(0.95, judged)
+        off = not at_chance(interval(rows, column.metric, confidence=confidence, resamples=SANITY_RESAMPLES), chance)
+    value = interval(rows, column.metric)
+    raw = interval(rows, f"{column.metric}_raw") if f"{column.metric}_raw" in rows[0]["metrics"] else None
+    margin = interval(rows, column.margin) if column.margin in rows[0]["metrics"] else None
+    return Entry(value, raw, margin, chance, off)
+
+
+def interval(rows: Sequence[Row], metric: str, **settings: Any) -> Interval:
+    """Return a metric's mean over rows with its interval, clustered by shared question."""
+    values = [value if scored else None for value, scored in (row["metrics"][metric] for row in rows)]
+    return cluster_interval(values, [row["cluster"] for row in rows], **settings)
+
+
+def signature_lines(lines: Sequence[Line]) -> list[str]:
+    """Write the signatures: what all lines share once, then what is each line's own."""
+    if not lines:
+        return []
+    shared = {k: v for k, v in lines[0].signature.items() if all(line.signature.get(k) == v for line in lines)}
+    own = {
+        line.system + signature({k: v for k, v in line.signature.items() if k not in shared and k != "system"}): line
+        for line in lines
+    }
+    texts = [signature(shared)] if shared else []
+    return texts + [
+        signature({k: v for k, v in line.signature.items() if k not in shared} | {"personas": ",".join(line.personas)})
+        for line in own.values()
+    ]

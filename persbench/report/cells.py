@@ -1,0 +1,114 @@
+"""Reading results: persbench records, and lm-eval's own result and sample files, as the same cells."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from persbench.errors import Fault, FaultsError, PersbenchError
+from persbench.records import load_record
+from persbench.samples import Row, sample_row
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One system on one persona, wherever it was evaluated.
+
+    Attributes:
+        system: System name.
+        persona: Persona id.
+        signature: Facts behind its numbers.
+        tasks: Task name -> rows of `persbench.samples.sample_row`.
+    """
+
+    system: str
+    persona: str
+    signature: dict[str, Any]
+    tasks: dict[str, list[Row]]
+
+
+def load_cells(folder: Path) -> tuple[list[Cell], list[Fault]]:
+    """Read every result below a folder.
+
+    Args:
+        folder: What `persbench run --out` or `lm_eval run --output_path` wrote.
+
+    Returns:
+        The readable cells, and a fault for every file that is not readable.
+
+    Raises:
+        PersbenchError: No such folder, or no result in it.
+        FaultsError: Results are there, but none can be read.
+    """
+    if not folder.is_dir():
+        raise PersbenchError(f"no folder {folder}: give the one that `persbench run --out` wrote to.")
+    cells: list[Cell] = []
+    faults: list[Fault] = []
+    for path in sorted(folder.rglob("*.json")):
+        name = path.relative_to(folder).as_posix()
+        try:
+            if path.parent.name == "records":
+                record = load_record(path)
+                rows = {task: content["samples"] for task, content in record.tasks.items()}
+                cells.append(Cell(record.system, record.persona, _with_tasks(record.signature, record.tasks), rows))
+            elif path.name.startswith("results_"):
+                cells += _lm_eval_cells(path)
+        except (PersbenchError, OSError, ValueError, KeyError, TypeError, IndexError) as error:
+            faults.append(Fault(name, None, f"not a readable result: {error}"))
+    if not cells and faults:
+        raise FaultsError(f"{folder}: no readable result", faults)
+    if not cells:
+        raise PersbenchError(
+            f"{folder} holds no results. `persbench run --out {folder}` writes records; the stock `lm_eval run` needs "
+            "--output_path and --log_samples."
+        )
+    return cells, faults
+
+
+def _with_tasks(signature: dict[str, Any], tasks: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    versions = ",".join(f"{n.removeprefix('persbench_')}-{t['version']}@{t['hash'][:6]}" for n, t in sorted(tasks.items()))
+    return signature | {"tasks": versions}
+
+
+def _lm_eval_cells(results_path: Path) -> Iterator[Cell]:
+    """Read the cells of one lm-eval result file and the sample files that belong to it.
+
+    Raises:
+        PersbenchError: The result names persbench tasks, but their samples were not saved.
+    """
+    results = json.loads(results_path.read_text("utf-8"))
+    configs = results.get("configs", {})
+    stamp = results_path.stem.removeprefix("results_")
+    tasks = [name for name in configs if name.startswith("persbench_")]
+    by_cell: dict[tuple[str, str], dict[str, list[Row]]] = {}
+    for task in tasks:
+        path = results_path.with_name(f"samples_{task}_{stamp}.jsonl")
+        if not path.exists():
+            raise PersbenchError(f"no {path.name} beside it: run lm_eval with --log_samples")
+        for line in path.read_text("utf-8").splitlines():
+            row = sample_row(json.loads(line))
+            by_cell.setdefault((row["system"], row["persona"]), {}).setdefault(task, []).append(row)
+    for (system, persona), rows in sorted(by_cell.items()):
+        yield Cell(system, persona, _lm_eval_signature(results, system, rows), rows)
+
+
+def _lm_eval_signature(results: dict[str, Any], system: str, rows: dict[str, list[Row]]) -> dict[str, Any]:
+    config = results.get("config", {})
+    arguments = config.get("model_args") or {}
+    model = arguments.get("pretrained") or arguments.get("model") or results.get("model_name", "") if isinstance(arguments, dict) else arguments
+    first = next(iter(rows.values()))[0]
+    return {
+        "lm-eval": results.get("lm_eval_version", "unknown"),
+        "pack": f"@{str(first.get('pack_hash', ''))[:12]}",
+        "system": system,
+        "model": Path(str(model)).name,
+        "backend": config.get("model", "unknown"),
+        "dtype": str(config.get("model_dtype", "unknown")).removeprefix("torch."),
+        "batch": config.get("batch_size"),
+        "limit": config.get("limit"),
+        "seed": ",".join(str(config.get(f"{kind}_seed")) for kind in ("random", "numpy", "torch", "fewshot")),
+        "tasks": ",".join(f"{t.removeprefix('persbench_')}-{results.get('versions', {}).get(t)}" for t in sorted(rows)),
+    }

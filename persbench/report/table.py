@@ -1,0 +1,144 @@
+"""The board as text: for a terminal, as Markdown, or as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Final
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from persbench.report.board import Column, Entry, Line, columns, signature_lines
+from persbench.scoring.stats import Interval
+
+MARGIN_UNIT: Final = 100.0  # margins are read in hundredths of a nat per byte
+
+
+def number(value: float | None, style: str = "share") -> str:
+    """Write one number as its column wants it; a dash where there is none."""
+    if value is None:
+        return "-"
+    return {"share": f"{value:.2f}", "signed": f"{value:+.2f}", "number": f"{value:.1f}"}[style]
+
+
+def spread(value: Interval, style: str = "share", scale: float = 1.0) -> str:
+    """Write a mean with its interval, or say that nothing was scored."""
+    if value.mean is None:
+        return "unscored"
+    ends = [None if end is None else end * scale for end in (value.low, value.high)]
+    inside = " ".join(number(end, style) for end in ends) if None not in ends else "-"
+    return f"{number(value.mean * scale, style)} [{inside}]"
+
+
+def _cell(entry: Entry | None, column: Column, plain: bool) -> str:
+    if entry is None:
+        return "-"
+    mark = " !" if entry.off_chance else ""
+    parts = [spread(entry.value, column.format) + mark]
+    if plain:
+        return parts[0]
+    if entry.raw is not None:
+        parts.append(f"raw {number(entry.raw.mean, column.format)}")
+    if entry.margin is not None:
+        parts.append(f"m {spread(entry.margin, 'signed', MARGIN_UNIT)}")
+    counted = f"n {entry.value.n}"
+    parts.append(counted + (f", {entry.value.unscored} unscored" if entry.value.unscored else ""))
+    return "\n".join(parts)
+
+
+def _label(line: Line, models: int) -> str:
+    return f"{line.system}\n{line.model}" if models > 1 and line.model else line.system
+
+
+def _table(lines: Sequence[Line], table: str, title: str, *, plain: bool = False) -> Table:
+    shown = [c for c in columns(table) if any(c.metric in line.entries for line in lines)]
+    grid = Table(title=title, title_justify="left", show_lines=not plain, pad_edge=False, title_style="bold")
+    grid.add_column("system", no_wrap=True)
+    for column in shown:
+        grid.add_column(column.name, justify="right")
+    chances = [_chance(lines, column) for column in shown]
+    if any(chance is not None for chance in chances):
+        grid.add_row("chance", *[number(chance) for chance in chances], style="dim")
+    models = len({line.model for line in lines if line.model})
+    for line in lines:
+        grid.add_row(_label(line, models), *[_cell(line.entries.get(c.metric), c, plain) for c in shown])
+    return grid
+
+
+def _chance(lines: Sequence[Line], column: Column) -> float | None:
+    found = [line.entries[column.metric].chance for line in lines if column.metric in line.entries]
+    return found[0] if found else None
+
+
+def terminal_board(lines: Sequence[Line], replies: Sequence[Line]) -> RenderableType:
+    """Lay the board out for a terminal: systems, replies, sanity systems, signatures.
+
+    Args:
+        lines: Lines of the `board` columns.
+        replies: Lines of the `replies` columns.
+    """
+    systems = [line for line in lines if not line.is_sanity]
+    sanity = [line for line in lines if line.is_sanity]
+    parts: list[RenderableType] = []
+    if systems:
+        parts += [_table(systems, "board", "Choices by log-likelihood per byte, anchored"), Text(LEGEND, style="dim"), Text()]
+    if replies:
+        parts += [_table(replies, "replies", "Free replies"), Text(_explain("replies"), style="dim"), Text()]
+    if sanity:
+        parts += [_table(sanity, "board", "Sanity systems: the surface of the texts alone", plain=True), Text(SANITY_LEGEND, style="dim"), Text()]
+    parts.append(Text("Signatures", style="bold"))
+    parts += [Text(text, style="dim", overflow="fold") for text in signature_lines([*systems, *sanity] or replies)]
+    return Group(*parts)
+
+
+LEGEND: Final = (
+    "Mean over items [95% interval, bootstrap over questions]. raw: without anchors. "
+    "m: margin of the own candidate over the best other, in hundredths of a nat per byte."
+)
+SANITY_LEGEND: Final = (
+    "Each must be at chance on every item of the pack (Bonferroni over systems and columns, and within 0.08); "
+    "! marks one that is not. profile_overlap is a floor: it may read the profile."
+)
+
+
+def _explain(table: str) -> str:
+    return "; ".join(f"{c.name}: {c.help}" for c in columns(table))
+
+
+def markdown_board(lines: Sequence[Line], replies: Sequence[Line]) -> str:
+    """Write the board as Markdown, one row a system, with signatures in a code block."""
+    blocks: list[str] = []
+    for table, rows in (("board", lines), ("replies", replies)):
+        shown = [c for c in columns(table) if any(c.metric in line.entries for line in rows)]
+        if not rows or not shown:
+            continue
+        head = ["system", *[c.name for c in shown]]
+        body = [["chance", *[number(_chance(rows, c)) for c in shown]]] if table == "board" else []
+        for line in rows:
+            body.append([line.system, *[_cell(line.entries.get(c.metric), c, line.is_sanity).replace("\n", "<br>") for c in shown]])
+        blocks.append("\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] + ["---:"] * len(shown), *body]))
+    blocks.append("```\n" + "\n".join(signature_lines(lines or replies)) + "\n```")
+    return "\n\n".join(blocks) + "\n"
+
+
+def csv_board(lines: Sequence[Line], replies: Sequence[Line]) -> str:
+    """Write every number as one CSV row: system, metric, mean, ends, n, unscored, chance."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(["system", "model", "metric", "mean", "low", "high", "n", "unscored", "chance", "personas"])
+    for line in (*lines, *replies):
+        for metric, entry in line.entries.items():
+            named = [(metric, entry.value, entry.chance), (f"{metric}_raw", entry.raw, entry.chance), (f"{metric}:margin", entry.margin, None)]
+            for name, value, chance in named:
+                if value is not None:
+                    row = [value.mean, value.low, value.high, value.n, value.unscored, chance]
+                    writer.writerow([line.system, line.model, name, *["" if v is None else v for v in row], " ".join(line.personas)])
+    return stream.getvalue()
+
+
+def show(console: Console, lines: Sequence[Line], replies: Sequence[Line]) -> None:
+    """Print the board to a terminal."""
+    console.print(terminal_board(lines, replies))

@@ -1,0 +1,38 @@
+"""One evaluated item as a plain row, the same whether it comes from memory or from lm-eval's own sample file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Row = dict[str, Any]
+KEPT = ("id", "persona", "stage", "cluster", "kind", "rendering", "labels", "own", "anchors", "chance", "system", "pack_hash")
+
+
+def sample_row(sample: Mapping[str, Any]) -> Row:
+    """Reduce an lm-eval sample of a persbench task to what scores and their recomputation need.
+
+    Args:
+        sample: As lm-eval logs it: `doc`, `resps`, `metrics` and a [value, scored] pair under each metric's name. In
+            its files log-likelihoods are text; here they are numbers again.
+
+    Returns:
+        The document's bookkeeping; `loglikelihoods` (nats) and `bytes` for choices, `reply` for generation; `metrics`
+        as name -> [value, scored].
+    """
+    doc = sample["doc"]
+    row: Row = {key: doc[key] for key in KEPT if key in doc}
+    responses = [response[0] for response in sample["resps"]]
+    if responses and isinstance(responses[0], str):
+        row["reply"] = responses[0]
+        row.pop("anchors", None)
+    else:
+        row["loglikelihoods"] = [float(pair[0]) for pair in responses]
+        row["bytes"] = [len(text.encode()) for text in doc["candidates"]]
+    row["metrics"] = {name: _pair(sample[name]) for name in sample["metrics"]}
+    return row
+
+
+def _pair(value: Sequence[Any]) -> list[Any]:
+    number, scored = value
+    return [None if number is None or not scored else float(number), bool(scored)]
