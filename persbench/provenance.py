@@ -6,15 +6,26 @@ import hashlib
 import json
 import platform
 import subprocess
-from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from persbench import __version__
 
-PACKAGES: Final = ("lm-eval", "torch", "transformers", "tokenizers", "sacrebleu", "rouge-score", "scikit-learn", "numpy")
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PACKAGES: Final = (
+    "lm-eval",
+    "torch",
+    "transformers",
+    "tokenizers",
+    "sacrebleu",
+    "rouge-score",
+    "scikit-learn",
+    "numpy",
+)
 
 
 @cache
@@ -43,7 +54,8 @@ def source_state() -> dict[str, Any]:
 
 
 def _git(root: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True, timeout=10)  # noqa: S603, S607
+    command = ["git", "-C", str(root), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)  # noqa: S603 - a fixed program
     return done.stdout.strip()
 
 

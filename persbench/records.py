@@ -94,7 +94,9 @@ def _layout(content: dict[str, Any]) -> str:
         return f"\x00{len(lines) - 1}\x00"
 
     marked = content | {
-        "tasks": {name: task | {"samples": [keep(s) for s in task["samples"]]} for name, task in content["tasks"].items()}
+        "tasks": {
+            name: task | {"samples": [keep(s) for s in task["samples"]]} for name, task in content["tasks"].items()
+        }
     }
     text = json.dumps(marked, ensure_ascii=False, indent=1, allow_nan=False)
     # JSON writes a NUL as an escape, so no text of a model can look like a mark.
@@ -110,10 +112,14 @@ def load_record(path: Path) -> CellRecord:
     try:
         content = json.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise PersbenchError(f"{path}: not a readable record ({error}). Delete it and repeat the run: only this cell is lost.") from error
+        raise PersbenchError(
+            f"{path}: not a readable record ({error}). Delete it and repeat the run: only this cell is lost."
+        ) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         found = content.get("format") if isinstance(content, dict) else type(content).__name__
-        raise PersbenchError(f"{path}: record format {found!r}, expected {FORMAT}. Run the cell again with this version of persbench.")
+        raise PersbenchError(
+            f"{path}: record format {found!r}, expected {FORMAT}. Run the cell again with this version of persbench."
+        )
     try:
         return CellRecord(**content)
     except TypeError as error:

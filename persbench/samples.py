@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 Row = dict[str, Any]
-KEPT = ("id", "persona", "stage", "cluster", "kind", "rendering", "labels", "own", "anchors", "chance", "system", "pack_hash")
+KEPT = (
+    "id",
+    "persona",
+    "stage",
+    "cluster",
+    "kind",
+    "rendering",
+    "labels",
+    "own",
+    "anchors",
+    "chance",
+    "system",
+    "pack_hash",
+)
 
 
 def sample_row(sample: Mapping[str, Any]) -> Row:

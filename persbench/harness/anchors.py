@@ -1,9 +1,9 @@
 """Anchors: what a candidate costs whoever speaks.
 
-anchor(candidate, question) = mean over the neutral system prompts of log p(candidate | neutral, question) / UTF-8 bytes,
-on the untuned base model. A score minus its anchor compares candidates by what the persona's context adds to them; no
-score of another cell enters. The log-likelihoods are stored once a model, keyed by the very text of the request, so that
-a changed prompt, template or candidate can never meet a stale number.
+anchor(candidate, question) = mean over the neutral system prompts of log p(candidate | neutral, question) / UTF-8
+bytes, on the untuned base model. A score minus its anchor compares candidates by what the persona's context adds to
+them; no score of another cell enters. The log-likelihoods are stored once a model, keyed by the very text of the
+request, so that a changed prompt, template or candidate can never meet a stale number.
 """
 
 from __future__ import annotations
@@ -12,11 +12,9 @@ import hashlib
 import inspect
 import json
 import os
-from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib.resources import files
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from lm_eval.api.instance import Instance
@@ -24,9 +22,12 @@ from lm_eval.api.instance import Instance
 from persbench.errors import PersbenchError
 from persbench.harness.backend import adapter_of, backend_fingerprint
 from persbench.harness.rendering import ChatTemplate, Rendered, render
-from persbench.models.chat import Message
 from persbench.models.fetch import cache_dir
 from persbench.scoring.choice import per_byte
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
 
 @cache
@@ -138,7 +139,7 @@ def _compute(store: AnchorStore, contexts: list[Rendered], candidates: Sequence[
     if adapter_of(lm) is not None:
         raise PersbenchError(
             "anchors are taken on the untuned base model, and this one carries an adapter. "
-            "Run any system without an adapter on the same base model, pack and items first: its anchors are then found."
+            "Run a system without an adapter on the same base model, pack and items first: its anchors are then found."
         )
     pairs = [(context, text) for text in candidates for context in contexts]
     requests = [
@@ -159,8 +160,12 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 def anchors_hash(documents: Iterable[dict[str, Any]]) -> str:
     """Return twelve hex digits over every anchor used, for the signature of a number."""
-    rows = sorted({(d["ask"], c, a) for d in documents if d.get("anchors") for c, a in zip(d["candidates"], d["anchors"], strict=True)})
+    rows = sorted(
+        {
+            (d["ask"], c, a)
+            for d in documents
+            if d.get("anchors")
+            for c, a in zip(d["candidates"], d["anchors"], strict=True)
+        }
+    )
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:12]
-
-
-__all__ = ["AnchorStore", "Message", "anchor_documents", "anchors_hash", "default_folder", "neutral_prompts"]

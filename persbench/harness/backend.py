@@ -1,18 +1,23 @@
-"""What persbench needs to know of an lm-eval model: what it can do, which weights it has, whether it carries an adapter."""
+"""What persbench must know of an lm-eval model: what it can do, which weights it has, whether it carries an adapter."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
-import lm_eval.models  # registers lm-eval's model types
+import lm_eval.models  # noqa: F401 - registers lm-eval's model types
+import torch
 from lm_eval.api.registry import MODEL_REGISTRY, get_model
+from lm_eval.models.openai_completions import LocalChatCompletion
 
 from persbench.errors import PersbenchError, UnknownNameError
+from persbench.models.fingerprint import model_fingerprint
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 GENERATION_GROUP: Final = "persbench_gen"
 _FINGERPRINTS: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
@@ -63,10 +68,14 @@ def _cannot_load(model: str, error: Exception) -> str:
     first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     folder = Path(model)
     if folder.is_dir() and not list(folder.glob("*.safetensors")) and list(folder.glob("*.bin")):
-        first = "its weights are pickled (*.bin), which persbench does not read; convert them to safetensors, or add --trust-remote-code"
+        first = (
+            "its weights are pickled (*.bin), which persbench does not read; "
+            "convert them to safetensors, or add --trust-remote-code"
+        )
     return (
         f"cannot load model {model!r}: {first}\n"
-        "Give --model a local folder with a transformers model or a hub id, or run `persbench model fetch` and leave --model out."
+        "Give --model a local folder with a transformers model or a hub id, "
+        "or run `persbench model fetch` and leave --model out."
     )
 
 
@@ -95,13 +104,12 @@ def backend_fingerprint(lm: Any) -> str:
 
 def describe_backend(lm: Any) -> dict[str, Any]:
     """Return the facts behind the fingerprint, for records: no path, no key, no credential."""
-    facts: dict[str, Any] = {"backend": type(lm).__name__, "batch_size": str(getattr(lm, "batch_size_per_gpu", getattr(lm, "batch_size", "")))}
-    module = getattr(lm, "model", None)
+    facts: dict[str, Any] = {
+        "backend": type(lm).__name__,
+        "batch_size": str(getattr(lm, "batch_size_per_gpu", getattr(lm, "batch_size", ""))),
+    }
+    module: Any = getattr(lm, "model", None)
     if hasattr(module, "named_parameters"):
-        import torch
-
-        from persbench.models.fingerprint import model_fingerprint
-
         facts |= {
             "weights": model_fingerprint(module),
             "dtype": str(module.dtype).removeprefix("torch."),
@@ -110,14 +118,15 @@ def describe_backend(lm: Any) -> dict[str, Any]:
             "adapter": adapter_of(lm) is not None,
         }
     else:
-        facts |= {"model": str(module or ""), "fingerprint": str(getattr(lm, "fingerprint", getattr(lm, "base_url", "")))}
+        facts |= {
+            "model": str(module or ""),
+            "fingerprint": str(getattr(lm, "fingerprint", getattr(lm, "base_url", ""))),
+        }
     return facts
 
 
 def offers_loglikelihoods(lm: Any) -> bool:
     """Whether the model scores given text; chat endpoints do not, and say so only by raising."""
-    from lm_eval.models.openai_completions import LocalChatCompletion
-
     return not isinstance(lm, LocalChatCompletion) and not getattr(lm, "generation_only", False)
 
 

@@ -10,14 +10,16 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import zip_longest
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from persbench.errors import PersbenchError, UnknownNameError
-from persbench.models.chat import Message
 from persbench.packs.load import Pack, PersonaData, load_pack, resolve_pack
-from persbench.packs.schema import Stage
 from persbench.systems.base import Situation, System
 from persbench.systems.prompted import get_system, persona_sheet
+
+if TYPE_CHECKING:
+    from persbench.models.chat import Message
+    from persbench.packs.schema import Stage
 
 Document = dict[str, Any]
 ORDER_SEED: Final = "persbench-order-1"

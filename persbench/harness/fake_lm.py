@@ -1,20 +1,49 @@
-"""A deterministic lm-eval model without weights, so that the whole loop is tested in seconds. Never a source of claims."""
+"""A deterministic lm-eval model without weights: it tests the whole loop in seconds, and is no source of claims."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM
 from lm_eval.api.registry import register_model
 
-WORDS: Final = (
-    "salt tide rope bread rain debt lamp oar stone bell goose coin ferry market ledger widow "
-    "morning winter honest sorry never often perhaps because under after between without"
-).split()
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lm_eval.api.instance import Instance
+
+WORDS: Final = [
+    "salt",
+    "tide",
+    "rope",
+    "bread",
+    "rain",
+    "debt",
+    "lamp",
+    "oar",
+    "stone",
+    "bell",
+    "goose",
+    "coin",
+    "ferry",
+    "market",
+    "ledger",
+    "widow",
+    "morning",
+    "winter",
+    "honest",
+    "sorry",
+    "never",
+    "often",
+    "perhaps",
+    "because",
+    "under",
+    "after",
+    "between",
+    "without",
+]
 
 
 @register_model("persbench-fake")

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from persbench.errors import PersbenchError
-from persbench.models.chat import Message
+
+if TYPE_CHECKING:
+    from persbench.models.chat import Message
 
 ChatTemplate = Callable[..., Any]
 Mode = Literal["chat", "folded", "plain"]

@@ -6,20 +6,23 @@ the other persona-stages' answers to the same question.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from copy import deepcopy
 from functools import cache, cached_property
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from lm_eval.api.instance import Instance
 
 from persbench.errors import PersbenchError
 from persbench.harness.documents import Document, shared_answers
-from persbench.harness.rendering import Rendered
 from persbench.harness.tasks import Pair, PersonaTask, pair
 from persbench.models.embedder import SentenceEmbedder, default_embedder
 from persbench.scoring.authorship import AuthorshipClassifier
 from persbench.scoring.overlap import cosines, distinct_n, length_words, lift, nearest_credit, overlaps
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from persbench.harness.rendering import Rendered
 
 OVERLAPS = ("bleu", "rouge_l", "chrf", "cosine")
 

@@ -5,16 +5,19 @@ What beats chance here is a fault of the data or of the scoring, not a talent of
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from persbench.harness.documents import Document, documents_of, profile_text, stance_holders
-from persbench.harness.task_index import TaskFile
 from persbench.harness.tasks import AttitudeTask, ChoiceTask, CostumeTask, KnowledgeTask, WhoSaidTask, pair
-from persbench.packs.load import Pack, PersonaData
 from persbench.samples import Row, sample_row
 from persbench.scoring.sanity import FLOORS, RULES, ChoiceContext, Rule, rules
 from persbench.systems.prompted import get_system
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from persbench.harness.task_index import TaskFile
+    from persbench.packs.load import Pack, PersonaData
 
 PREFIX: Final = "sanity:"
 CHOICE_TASKS: Final[dict[str, type[ChoiceTask]]] = {

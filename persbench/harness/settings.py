@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from persbench.errors import PersbenchError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 LM_EVAL_SEEDS: Final = (0, 1234, 1234, 1234)  # lm-eval's own defaults, so that the stock command agrees
 SANITY: Final = "sanity"

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from persbench.errors import Fault, FaultsError, UnknownNameError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,11 @@ def tasks_folder() -> Path:
     """Return the folder of lm-eval YAML files: beside the package in a checkout, inside it when installed."""
     package = Path(__file__).resolve().parent.parent
     checkout = package.parent / "tasks"
-    return checkout if checkout.is_dir() and (package.parent / "pyproject.toml").exists() else package / "_bundled" / "tasks"
+    return (
+        checkout
+        if checkout.is_dir() and (package.parent / "pyproject.toml").exists()
+        else package / "_bundled" / "tasks"
+    )
 
 
 @cache
@@ -51,10 +57,12 @@ def read_tasks(folder: Path) -> dict[str, TaskFile]:
         where = path.relative_to(folder).as_posix()
         try:
             raw = path.read_bytes()
-            content = yaml.load(raw, Loader=_loader(where, faults))  # noqa: S506 - a SafeLoader with one tag more
+            content = yaml.load(raw, Loader=_loader(where, faults))  # noqa: S506 - a SafeLoader with one tag
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             mark = getattr(error, "problem_mark", None)
-            faults.append(Fault(where, mark.line + 1 if mark else None, f"not readable YAML: {getattr(error, 'problem', error)}"))
+            faults.append(
+                Fault(where, mark.line + 1 if mark else None, f"not readable YAML: {getattr(error, 'problem', error)}")
+            )
             continue
         task = _task_file(path, where, content, hashlib.sha256(raw).hexdigest()[:12], faults)
         if task is not None and task.name in found:
@@ -63,7 +71,12 @@ def read_tasks(folder: Path) -> dict[str, TaskFile]:
             found[task.name] = task
     for task in found.values():
         faults += [
-            Fault(task.path.relative_to(folder).as_posix(), None, f"member {m!r} is no task of this folder", ", ".join(sorted(found)))
+            Fault(
+                task.path.relative_to(folder).as_posix(),
+                None,
+                f"member {m!r} is no task of this folder",
+                ", ".join(sorted(found)),
+            )
             for m in task.members
             if m not in found
         ]
@@ -93,7 +106,14 @@ def _task_file(path: Path, where: str, content: Any, digest: str, faults: list[F
     name = content.get("task") if isinstance(content, dict) else None
     group = content.get("group") if isinstance(content, dict) else None
     if not isinstance(content, dict) or not isinstance(group or name, str):
-        faults.append(Fault(where, None, "neither a task nor a group", "a mapping with `task: NAME`, or `group: NAME` and a list `task:`"))
+        faults.append(
+            Fault(
+                where,
+                None,
+                "neither a task nor a group",
+                "a mapping with `task: NAME`, or `group: NAME` and a list `task:`",
+            )
+        )
         return None
     members = tuple(str(member) for member in name) if group and isinstance(name, list) else ()
     version = str((content.get("metadata") or {}).get("version", ""))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from lm_eval.api.instance import Instance
 from lm_eval.api.task import ConfigurableTask
@@ -17,9 +17,11 @@ from lm_eval.api.task import ConfigurableTask
 from persbench.errors import PersbenchError
 from persbench.harness.anchors import anchor_documents
 from persbench.harness.backend import require_loglikelihoods
-from persbench.harness.documents import Document, Documents
 from persbench.harness.rendering import ChatTemplate, Rendered, render
 from persbench.scoring.choice import anchor, credit, margin, per_byte, winners
+
+if TYPE_CHECKING:
+    from persbench.harness.documents import Document, Documents
 
 Pair = tuple[float | None, bool]
 Scores = Sequence[float | None]

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
 from persbench.provenance import digest, signature
-from persbench.report.cells import Cell
-from persbench.samples import Row
 from persbench.scoring.sanity import at_chance
 from persbench.scoring.stats import Interval, bonferroni, cluster_interval
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from persbench.report.cells import Cell
+    from persbench.samples import Row
 
 SANITY_PREFIX: Final = "sanity:"
 FLOORS: Final = ("sanity:profile_overlap",)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from persbench.errors import Fault, FaultsError, PersbenchError
 from persbench.records import load_record
 from persbench.samples import Row, sample_row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,9 @@ def load_cells(folder: Path) -> tuple[list[Cell], list[Fault]]:
 
 
 def _with_tasks(signature: dict[str, Any], tasks: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    versions = ",".join(f"{n.removeprefix('persbench_')}-{t['version']}@{t['hash'][:6]}" for n, t in sorted(tasks.items()))
+    versions = ",".join(
+        f"{n.removeprefix('persbench_')}-{t['version']}@{t['hash'][:6]}" for n, t in sorted(tasks.items())
+    )
     return signature | {"tasks": versions}
 
 
@@ -98,7 +102,11 @@ def _lm_eval_cells(results_path: Path) -> Iterator[Cell]:
 def _lm_eval_signature(results: dict[str, Any], system: str, rows: dict[str, list[Row]]) -> dict[str, Any]:
     config = results.get("config", {})
     arguments = config.get("model_args") or {}
-    model = arguments.get("pretrained") or arguments.get("model") or results.get("model_name", "") if isinstance(arguments, dict) else arguments
+    model = (
+        arguments.get("pretrained") or arguments.get("model") or results.get("model_name", "")
+        if isinstance(arguments, dict)
+        else arguments
+    )
     first = next(iter(rows.values()))[0]
     return {
         "lm-eval": results.get("lm_eval_version", "unknown"),

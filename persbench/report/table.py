@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from persbench.report.board import Column, Entry, Line, columns, signature_lines
-from persbench.scoring.stats import Interval
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from persbench.scoring.stats import Interval
 
 MARGIN_UNIT: Final = 100.0  # margins are read in hundredths of a nat per byte
 
@@ -84,11 +87,19 @@ def terminal_board(lines: Sequence[Line], replies: Sequence[Line]) -> Renderable
     sanity = [line for line in lines if line.is_sanity]
     parts: list[RenderableType] = []
     if systems:
-        parts += [_table(systems, "board", "Choices by log-likelihood per byte, anchored"), Text(LEGEND, style="dim"), Text()]
+        parts += [
+            _table(systems, "board", "Choices by log-likelihood per byte, anchored"),
+            Text(LEGEND, style="dim"),
+            Text(),
+        ]
     if replies:
         parts += [_table(replies, "replies", "Free replies"), Text(_explain("replies"), style="dim"), Text()]
     if sanity:
-        parts += [_table(sanity, "board", "Sanity systems: the surface of the texts alone", plain=True), Text(SANITY_LEGEND, style="dim"), Text()]
+        parts += [
+            _table(sanity, "board", "Sanity systems: the surface of the texts alone", plain=True),
+            Text(SANITY_LEGEND, style="dim"),
+            Text(),
+        ]
     parts.append(Text("Signatures", style="bold"))
     parts += [Text(text, style="dim", overflow="fold") for text in signature_lines([*systems, *sanity] or replies)]
     return Group(*parts)
@@ -117,8 +128,10 @@ def markdown_board(lines: Sequence[Line], replies: Sequence[Line]) -> str:
             continue
         head = ["system", *[c.name for c in shown]]
         body = [["chance", *[number(_chance(rows, c)) for c in shown]]] if table == "board" else []
-        for line in rows:
-            body.append([line.system, *[_cell(line.entries.get(c.metric), c, line.is_sanity).replace("\n", "<br>") for c in shown]])
+        body += [
+            [line.system, *[_cell(line.entries.get(c.metric), c, line.is_sanity).replace("\n", "<br>") for c in shown]]
+            for line in rows
+        ]
         blocks.append("\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] + ["---:"] * len(shown), *body]))
     blocks.append("```\n" + "\n".join(signature_lines(lines or replies)) + "\n```")
     return "\n\n".join(blocks) + "\n"
@@ -131,11 +144,17 @@ def csv_board(lines: Sequence[Line], replies: Sequence[Line]) -> str:
     writer.writerow(["system", "model", "metric", "mean", "low", "high", "n", "unscored", "chance", "personas"])
     for line in (*lines, *replies):
         for metric, entry in line.entries.items():
-            named = [(metric, entry.value, entry.chance), (f"{metric}_raw", entry.raw, entry.chance), (f"{metric}:margin", entry.margin, None)]
+            named = [
+                (metric, entry.value, entry.chance),
+                (f"{metric}_raw", entry.raw, entry.chance),
+                (f"{metric}:margin", entry.margin, None),
+            ]
             for name, value, chance in named:
                 if value is not None:
                     row = [value.mean, value.low, value.high, value.n, value.unscored, chance]
-                    writer.writerow([line.system, line.model, name, *["" if v is None else v for v in row], " ".join(line.personas)])
+                    writer.writerow(
+                        [line.system, line.model, name, *["" if v is None else v for v in row], " ".join(line.personas)]
+                    )
     return stream.getvalue()
 
 

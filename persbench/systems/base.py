@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from persbench.models.chat import Message
-from persbench.packs.load import Pack, PersonaData
-from persbench.packs.schema import Stage, StageProfile
+if TYPE_CHECKING:
+    from persbench.models.chat import Message
+    from persbench.packs.load import Pack, PersonaData
+    from persbench.packs.schema import Stage, StageProfile
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,17 @@
-"""Systems that work by prompt alone: `vanilla` (no persona at all) and `prompt` (name, date, profile, voice, relations)."""
+"""Systems that work by prompt alone: `vanilla` (no persona) and `prompt` (name, date, profile, voice, relations)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from persbench.errors import UnknownNameError
-from persbench.models.chat import Message
 from persbench.systems.base import Situation, System, text_fingerprint
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from persbench.models.chat import Message
 
 INSTRUCTION: Final = (
     "You are {name}. It is {date}. Answer as {name}, in the first person, as {name} speaks and thinks "
@@ -17,7 +20,7 @@ INSTRUCTION: Final = (
 
 
 class Vanilla:
-    """The bare model: the user's turn and nothing else. Whatever a chat template adds of its own is stored as rendered."""
+    """The bare model: the user's turn alone. Whatever a chat template adds of its own is stored as rendered."""
 
     name: Final = "vanilla"
     fingerprint: Final = text_fingerprint("vanilla")

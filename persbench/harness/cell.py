@@ -1,0 +1,176 @@
+"""One cell, one system on one persona: what identifies it, whether it is done, how lm-eval runs it, how it is kept."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from lm_eval.evaluator import simple_evaluate
+from lm_eval.tasks import TaskManager
+
+from persbench.errors import PersbenchError
+from persbench.harness.anchors import anchors_hash
+from persbench.harness.backend import describe_backend
+from persbench.harness.sanity_cells import CHOICE_TASKS
+from persbench.harness.task_index import TaskFile, tasks_folder
+from persbench.provenance import digest, source_state, versions
+from persbench.records import CellRecord, load_record, save_record
+from persbench.samples import Row, sample_row
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from persbench.harness.settings import RunSettings
+    from persbench.packs.pack import Pack
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One system on one persona, before or after it is run.
+
+    Attributes:
+        system: System name.
+        persona: Persona id.
+        tasks: Tasks that the pack has items for.
+        facts: What decides its numbers, as the signature prints it.
+        out: Folder of the run.
+    """
+
+    system: str
+    persona: str
+    tasks: tuple[TaskFile, ...]
+    facts: dict[str, Any]
+    out: Path
+
+    @property
+    def path(self) -> Path:
+        """Where its record stands."""
+        return self.out / "records" / f"{self.system.replace(':', '-')}__{self.persona}.json"
+
+    @property
+    def key(self) -> str:
+        """Digest of everything that decides its numbers."""
+        return digest([self.facts, self.persona, sorted((t.name, t.version, t.hash) for t in self.tasks)], 16)
+
+    def is_done(self, notice: Callable[[str], None]) -> bool:
+        """Whether the record is there for these very settings; a broken one is announced and made again.
+
+        Raises:
+            PersbenchError: The folder holds a record of other settings: its numbers must not be mixed with new ones.
+        """
+        if not self.path.exists():
+            return False
+        try:
+            record = load_record(self.path)
+        except PersbenchError as error:
+            notice(f"{error} Running this cell again.")
+            return False
+        if record.key == self.key:
+            return True
+        told = {k: v for k, v in record.signature.items() if k != "anchors"}
+        changed = [f"{k} {told.get(k)!r} -> {v!r}" for k, v in self.facts.items() if told.get(k) != v]
+        raise PersbenchError(
+            f"{self.path} was made with other settings ({'; '.join(changed) or 'other tasks'}). "
+            "Choose another --out, or delete that record."
+        )
+
+    def save(
+        self, rows: dict[str, list[Row]], provenance: dict[str, Any], run: dict[str, Any], anchors: str = ""
+    ) -> None:
+        """Write the record.
+
+        Args:
+            rows: Task name -> one row an item.
+            provenance: Facts beyond the signature.
+            run: Time stamps and durations.
+            anchors: Hash of the anchors used; they are known only after the run.
+        """
+        by_name = {task.name: task for task in self.tasks}
+        tasks = {
+            name: {"version": by_name[name].version, "hash": by_name[name].hash, "samples": samples}
+            for name, samples in sorted(rows.items())
+        }
+        record = CellRecord(
+            system=self.system,
+            persona=self.persona,
+            key=self.key,
+            signature=self.facts | ({"anchors": anchors} if anchors else {}),
+            tasks=tasks,
+            provenance={"versions": versions(), "source": source_state()} | provenance,
+            run=run,
+        )
+        save_record(self.path, record)
+
+
+def pack_facts(pack: Pack) -> dict[str, Any]:
+    """Return the first facts of every signature: programs and data."""
+    found = versions()
+    return {
+        "persbench": found["persbench"],
+        "lm-eval": found["lm-eval"],
+        "pack": f"{pack.world.id}-{pack.world.version}@{pack.hash[:12]}",
+    }
+
+
+def now() -> str:
+    """Return the time in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def run_cell(cell: Cell, settings: RunSettings, lm: Any, *, chat_template: bool) -> None:
+    """Run one cell through lm-eval, make sure that what was asked for came back, and write its record.
+
+    Raises:
+        PersbenchError: A task or an item is missing from lm-eval's results, or the record cannot be written.
+    """
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)
+    metadata = {"pack": str(settings.pack), "persona": cell.persona, "system": cell.system}
+    if settings.anchors is not None:
+        metadata["anchors"] = str(settings.anchors)
+    started, clock = now(), time.monotonic()
+    python_seed, numpy_seed, torch_seed, fewshot_seed = settings.seeds
+    results = simple_evaluate(
+        model=lm,
+        tasks=[task.name for task in cell.tasks],
+        limit=settings.limit,
+        bootstrap_iters=0,
+        apply_chat_template=chat_template,
+        task_manager=TaskManager(include_path=str(tasks_folder()), include_defaults=False, metadata=metadata),
+        random_seed=python_seed,
+        numpy_random_seed=numpy_seed,
+        torch_random_seed=torch_seed,
+        fewshot_random_seed=fewshot_seed,
+    )
+    samples = _complete(cell, settings, results or {})
+    anchored = [sample["doc"] for task, found in samples.items() if task in CHOICE_TASKS for sample in found]
+    first = next(iter(samples.values()))[0]
+    cell.save(
+        {task: [sample_row(sample) for sample in found] for task, found in samples.items()},
+        provenance={"model": describe_backend(lm), "example_context": str(first["arguments"][0][0])},
+        run={"started": started, "seconds": round(time.monotonic() - clock, 1)},
+        anchors=anchors_hash(anchored),
+    )
+
+
+def _complete(cell: Cell, settings: RunSettings, results: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """Return the samples of every task asked for.
+
+    Raises:
+        PersbenchError: lm-eval lost a task or an item; nothing of the cell is kept then.
+    """
+    samples: dict[str, list[dict[str, Any]]] = {}
+    for task in cell.tasks:
+        found = results.get("samples", {}).get(task.name, [])
+        wanted = results.get("n-samples", {}).get(task.name, {}).get("original", 1)
+        wanted = wanted if settings.limit is None else min(wanted, settings.limit)
+        if len(found) != wanted:
+            raise PersbenchError(
+                f"lm-eval returned {len(found)} of {wanted} items of {task.name} for {cell.system} as {cell.persona}: "
+                "nothing of this cell was kept. Repeat the command; if it happens again, please report it."
+            )
+        samples[task.name] = found
+    return samples
