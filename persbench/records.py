@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -86,21 +85,19 @@ def save_record(path: Path, record: CellRecord) -> None:
 
 
 def _layout(content: dict[str, Any]) -> str:
-    """Write JSON with one line a sample: small, and readable in a diff."""
-    lines: list[str] = []
+    """Write JSON with one line a field and one line a sample: small, and readable in a diff."""
 
-    def keep(sample: dict[str, Any]) -> str:
-        lines.append(json.dumps(sample, ensure_ascii=False, allow_nan=False))
-        return f"\x00{len(lines) - 1}\x00"
+    def dump(value: object) -> str:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
-    marked = content | {
-        "tasks": {
-            name: task | {"samples": [keep(s) for s in task["samples"]]} for name, task in content["tasks"].items()
-        }
-    }
-    text = json.dumps(marked, ensure_ascii=False, indent=1, allow_nan=False)
-    # JSON writes a NUL as an escape, so no text of a model can look like a mark.
-    return re.sub(r'"\\u0000(\d+)\\u0000"', lambda match: lines[int(match[1])], text) + "\n"
+    def task(name: str, found: dict[str, Any]) -> str:
+        head = "".join(f"{dump(key)}: {dump(value)}, " for key, value in found.items() if key != "samples")
+        samples = ",\n".join(map(dump, found["samples"]))
+        return f'{dump(name)}: {{{head}"samples": [\n{samples}\n]}}'
+
+    tasks = ",\n".join(task(name, found) for name, found in content["tasks"].items())
+    fields = [f"{dump(key)}: {f'{{{tasks}}}' if key == 'tasks' else dump(value)}" for key, value in content.items()]
+    return "{\n" + ",\n".join(fields) + "\n}\n"
 
 
 def load_record(path: Path) -> CellRecord:

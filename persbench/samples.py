@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ def sample_row(sample: Mapping[str, Any]) -> Row:
             its files log-likelihoods are text; here they are numbers again.
 
     Returns:
-        The document's bookkeeping; `loglikelihoods` (nats) and `bytes` for choices, `reply` for generation; `metrics`
-        as name -> [value, scored].
+        The document's bookkeeping; for choices `loglikelihoods` (nats, None where the model gave no finite number) and
+        `bytes`, for generation `reply`; `metrics` as name -> [value, scored].
     """
     doc = sample["doc"]
     row: Row = {key: doc[key] for key in KEPT if key in doc}
@@ -42,10 +43,14 @@ def sample_row(sample: Mapping[str, Any]) -> Row:
         row["reply"] = responses[0]
         row.pop("anchors", None)
     else:
-        row["loglikelihoods"] = [float(pair[0]) for pair in responses]
+        row["loglikelihoods"] = [_finite(float(pair[0])) for pair in responses]
         row["bytes"] = [len(text.encode()) for text in doc["candidates"]]
     row["metrics"] = {name: _pair(sample[name]) for name in sample["metrics"]}
     return row
+
+
+def _finite(number: float) -> float | None:
+    return number if math.isfinite(number) else None
 
 
 def _pair(value: Sequence[Any]) -> list[Any]:

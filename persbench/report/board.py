@@ -75,10 +75,20 @@ class Line:
 
 
 @cache
+def _layout() -> dict[str, Any]:
+    layout: dict[str, Any] = yaml.safe_load(files("persbench.report").joinpath("columns.yaml").read_text("utf-8"))
+    return layout
+
+
+@cache
 def columns(table: str) -> tuple[Column, ...]:
     """Return the columns of one table of the package's `columns.yaml`: `board` or `replies`."""
-    text = files("persbench.report").joinpath("columns.yaml").read_text("utf-8")
-    return tuple(Column(**row) for row in yaml.safe_load(text)[table])
+    return tuple(Column(**row) for row in _layout()[table])
+
+
+def system_order() -> list[str]:
+    """Return the systems in the order of the board."""
+    return list(_layout()["systems"])
 
 
 def lines_of(cells: Sequence[Cell], table: str = "board") -> list[Line]:
@@ -97,7 +107,12 @@ def lines_of(cells: Sequence[Cell], table: str = "board") -> list[Line]:
         grouped[digest([cell.system, shared])].append(cell)
     sanity = sum(group[0].system.startswith(SANITY_PREFIX) for group in grouped.values())
     lines = [_line(group, columns(table), sanity) for group in grouped.values()]
-    return sorted((line for line in lines if line.entries), key=lambda line: line.is_sanity)
+    order = system_order()
+    place = {name: i for i, name in enumerate(order)}
+    return sorted(
+        (line for line in lines if line.entries),
+        key=lambda line: (line.is_sanity, place.get(line.system, len(place)), line.system, line.model),
+    )
 
 
 def _line(cells: list[Cell], wanted: Sequence[Column], sanity_systems: int) -> Line:
@@ -139,16 +154,18 @@ def interval(rows: Sequence[Row], metric: str, **settings: Any) -> Interval:
 
 
 def signature_lines(lines: Sequence[Line]) -> list[str]:
-    """Write the signatures: what all lines share once, then what is each line's own."""
+    """Write the signatures: what all lines share once, then what is each line's own, equal ones together.
+
+    Args:
+        lines: Lines of the board.
+    """
     if not lines:
         return []
     shared = {k: v for k, v in lines[0].signature.items() if all(line.signature.get(k) == v for line in lines)}
-    own = {
-        line.system + signature({k: v for k, v in line.signature.items() if k not in shared and k != "system"}): line
-        for line in lines
-    }
-    texts = [signature(shared)] if shared else []
-    return texts + [
-        signature({k: v for k, v in line.signature.items() if k not in shared} | {"personas": ",".join(line.personas)})
-        for line in own.values()
-    ]
+    own: dict[str, list[str]] = defaultdict(list)
+    for line in lines:
+        facts = {k: v for k, v in line.signature.items() if k not in shared and k != "system"}
+        own[signature(facts | {"personas": ",".join(line.personas)})].append(
+            str(line.signature.get("system", line.system))
+        )
+    return ([signature(shared)] if shared else []) + [f"{', '.join(names)}  {text}" for text, names in own.items()]

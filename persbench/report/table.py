@@ -6,7 +6,9 @@ import csv
 import io
 from typing import TYPE_CHECKING, Final
 
-from rich.console import Console, Group, RenderableType
+from rich import box
+from rich.console import Group, RenderableType
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -24,41 +26,59 @@ def number(value: float | None, style: str = "share") -> str:
     """Write one number as its column wants it; a dash where there is none."""
     if value is None:
         return "-"
-    return {"share": f"{value:.2f}", "signed": f"{value:+.2f}", "number": f"{value:.1f}"}[style]
+    return {"share": f"{value:.2f}", "signed": f"{value:+.2f}", "margin": f"{value:+.1f}", "number": f"{value:.1f}"}[
+        style
+    ]
 
 
-def spread(value: Interval, style: str = "share", scale: float = 1.0) -> str:
-    """Write a mean with its interval, or say that nothing was scored."""
-    if value.mean is None:
-        return "unscored"
-    ends = [None if end is None else end * scale for end in (value.low, value.high)]
-    inside = " ".join(number(end, style) for end in ends) if None not in ends else "-"
-    return f"{number(value.mean * scale, style)} [{inside}]"
+def ends(value: Interval, style: str = "share", scale: float = 1.0) -> str:
+    """Write the ends of an interval, without leading zeros; nothing where a single cluster gives none."""
+    if value.low is None or value.high is None:
+        return "[-]"
+    texts = [number(end * scale, style).replace("0.", ".", 1) for end in (value.low, value.high)]
+    return f"[{' '.join(texts)}]"
 
 
-def _cell(entry: Entry | None, column: Column, plain: bool) -> str:
+def _cell(entry: Entry | None, column: Column) -> str:
+    """Write mean, interval, raw mean, margin with interval, and counts, a line each."""
     if entry is None:
         return "-"
-    mark = " !" if entry.off_chance else ""
-    parts = [spread(entry.value, column.format) + mark]
-    if plain:
-        return parts[0]
+    counted = f"n {entry.value.n}" + (f" (+{entry.value.unscored} unscored)" if entry.value.unscored else "")
+    if entry.value.mean is None:
+        return f"unscored\n{counted}"
+    lines = [f"[bold]{number(entry.value.mean, column.format)}[/bold]", escape(ends(entry.value, column.format))]
     if entry.raw is not None:
-        parts.append(f"raw {number(entry.raw.mean, column.format)}")
-    if entry.margin is not None:
-        parts.append(f"m {spread(entry.margin, 'signed', MARGIN_UNIT)}")
-    counted = f"n {entry.value.n}"
-    parts.append(counted + (f", {entry.value.unscored} unscored" if entry.value.unscored else ""))
-    return "\n".join(parts)
+        lines.append(f"raw {number(entry.raw.mean, column.format)}")
+    if entry.margin is not None and entry.margin.mean is not None:
+        lines.append(f"m {entry.margin.mean * MARGIN_UNIT:+.1f}")
+        lines.append(escape(ends(entry.margin, "margin", MARGIN_UNIT)))
+    return "\n".join([*lines, counted])
+
+
+def _sanity_cell(entry: Entry | None, column: Column) -> str:
+    """Write the mean alone, marked where it is off chance."""
+    if entry is None:
+        return "-"
+    return number(entry.value.mean, column.format) + (" !" if entry.off_chance else "")
 
 
 def _label(line: Line, models: int) -> str:
-    return f"{line.system}\n{line.model}" if models > 1 and line.model else line.system
+    name = line.system.removeprefix("sanity:")
+    return f"{name}\n{line.model}" if models > 1 and line.model else name
 
 
-def _table(lines: Sequence[Line], table: str, title: str, *, plain: bool = False) -> Table:
+def _table(lines: Sequence[Line], table: str, title: str) -> Table:
+    sanity = all(line.is_sanity for line in lines)
+    write = _sanity_cell if sanity else _cell
     shown = [c for c in columns(table) if any(c.metric in line.entries for line in lines)]
-    grid = Table(title=title, title_justify="left", show_lines=not plain, pad_edge=False, title_style="bold")
+    grid = Table(
+        title=title,
+        title_justify="left",
+        show_lines=not sanity,
+        box=box.HORIZONTALS,
+        pad_edge=False,
+        title_style="bold",
+    )
     grid.add_column("system", no_wrap=True)
     for column in shown:
         grid.add_column(column.name, justify="right")
@@ -67,8 +87,14 @@ def _table(lines: Sequence[Line], table: str, title: str, *, plain: bool = False
         grid.add_row("chance", *[number(chance) for chance in chances], style="dim")
     models = len({line.model for line in lines if line.model})
     for line in lines:
-        grid.add_row(_label(line, models), *[_cell(line.entries.get(c.metric), c, plain) for c in shown])
+        grid.add_row(_label(line, models), *[write(line.entries.get(c.metric), c) for c in shown])
+    if sanity:
+        grid.add_row("n", *[str(_count(lines, c)) for c in shown], style="dim")
     return grid
+
+
+def _count(lines: Sequence[Line], column: Column) -> int:
+    return max((line.entries[column.metric].value.n for line in lines if column.metric in line.entries), default=0)
 
 
 def _chance(lines: Sequence[Line], column: Column) -> float | None:
@@ -96,7 +122,7 @@ def terminal_board(lines: Sequence[Line], replies: Sequence[Line]) -> Renderable
         parts += [_table(replies, "replies", "Free replies"), Text(_explain("replies"), style="dim"), Text()]
     if sanity:
         parts += [
-            _table(sanity, "board", "Sanity systems: the surface of the texts alone", plain=True),
+            _table(sanity, "board", "Sanity systems: the surface of the texts alone"),
             Text(SANITY_LEGEND, style="dim"),
             Text(),
         ]
@@ -128,13 +154,21 @@ def markdown_board(lines: Sequence[Line], replies: Sequence[Line]) -> str:
             continue
         head = ["system", *[c.name for c in shown]]
         body = [["chance", *[number(_chance(rows, c)) for c in shown]]] if table == "board" else []
-        body += [
-            [line.system, *[_cell(line.entries.get(c.metric), c, line.is_sanity).replace("\n", "<br>") for c in shown]]
-            for line in rows
-        ]
+        body += [[line.system, *[_markdown_cell(line, c) for c in shown]] for line in rows]
         blocks.append("\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] + ["---:"] * len(shown), *body]))
     blocks.append("```\n" + "\n".join(signature_lines(lines or replies)) + "\n```")
     return "\n\n".join(blocks) + "\n"
+
+
+def _markdown_cell(line: Line, column: Column) -> str:
+    entry = line.entries.get(column.metric)
+    if line.is_sanity or entry is None or entry.value.mean is None:
+        return _sanity_cell(entry, column)
+    margin = entry.margin
+    texts = [f"**{number(entry.value.mean, column.format)}** {ends(entry.value, column.format)}"]
+    if margin is not None and margin.mean is not None:
+        texts.append(f"m {margin.mean * MARGIN_UNIT:+.1f} {ends(margin, 'margin', MARGIN_UNIT)}")
+    return "<br>".join([*texts, f"n {entry.value.n}"])
 
 
 def csv_board(lines: Sequence[Line], replies: Sequence[Line]) -> str:
@@ -156,8 +190,3 @@ def csv_board(lines: Sequence[Line], replies: Sequence[Line]) -> str:
                         [line.system, line.model, name, *["" if v is None else v for v in row], " ".join(line.personas)]
                     )
     return stream.getvalue()
-
-
-def show(console: Console, lines: Sequence[Line], replies: Sequence[Line]) -> None:
-    """Print the board to a terminal."""
-    console.print(terminal_board(lines, replies))

@@ -1,0 +1,95 @@
+"""The stock `lm_eval` command and `persbench run` are the same measurement, to the last digit."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from persbench.harness.task_index import tasks_folder
+from persbench.models.fetch import fetch_model
+from persbench.packs.bundled import fake_pack
+from persbench.report.board import lines_of
+from persbench.report.cells import Cell, load_cells
+
+LIMIT = "2"
+
+
+def command(*arguments: str, cache: Path) -> None:
+    environment = os.environ | {"PERSBENCH_CACHE": str(cache), "HF_HUB_OFFLINE": "1", "HF_HOME": str(cache / "hf")}
+    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def stock(out: Path, model: list[str], *, module: str, batch: str, cache: Path) -> None:
+    metadata = json.dumps({"pack": str(fake_pack()), "persona": "ada", "system": "prompt"})
+    command(
+        "-m", module, "run", *model, "--tasks", "persbench_alignment", "--include_path", str(tasks_folder()),
+        "--apply_chat_template", "--log_samples", "--output_path", str(out), "--metadata", metadata,
+        "--limit", LIMIT, "--batch_size", batch, "--device", "cpu", cache=cache,
+    )  # fmt: skip
+
+
+def ours(out: Path, model: list[str], *, batch: str, cache: Path) -> None:
+    command(
+        "-m", "persbench.cli", "run", *model, "--systems", "prompt", "--personas", "ada", "--pack", str(fake_pack()),
+        "--limit", LIMIT, "--batch-size", batch, "--device", "cpu", "--out", str(out), cache=cache,
+    )  # fmt: skip
+
+
+def rows(cells: list[Cell]) -> dict[str, dict[str, Any]]:
+    return {
+        f"{task}:{row['id']}": {k: row.get(k) for k in ("loglikelihoods", "anchors", "reply", "metrics", "labels")}
+        for cell in cells
+        for task, found in cell.tasks.items()
+        for row in found
+    }
+
+
+def same(tmp_path: Path) -> None:
+    (theirs, faults), (own, _) = load_cells(tmp_path / "stock"), load_cells(tmp_path / "ours")
+    assert not faults
+    assert len(rows(own)) == 2 * 5
+    assert rows(theirs) == rows(own)
+    boards = [
+        {m: (e.value, e.margin) for line in lines_of(cells) for m, e in line.entries.items()} for cells in (theirs, own)
+    ]
+    assert boards[0] == boards[1]
+
+
+def test_the_fake_model_gives_the_same_by_both_ways(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    stock(tmp_path / "stock", ["--model", "persbench-fake"], module="persbench.lm_eval", batch="1", cache=cache)
+    ours(tmp_path / "ours", ["--backend", "persbench-fake", "--model", "fake"], batch="1", cache=cache)
+    same(tmp_path)
+
+
+@pytest.mark.model
+def test_smollm2_gives_the_same_by_both_ways_and_from_empty_caches(tmp_path: Path) -> None:
+    path = str(fetch_model())
+    stock(
+        tmp_path / "stock",
+        ["--model", "hf", "--model_args", f"pretrained={path}"],
+        module="lm_eval",
+        batch="8",
+        cache=tmp_path / "c1",
+    )
+    ours(tmp_path / "ours", ["--model", path], batch="8", cache=tmp_path / "c2")
+    same(tmp_path)
+
+
+def test_a_name_that_does_not_exist_ends_the_stock_command_with_a_sentence(tmp_path: Path) -> None:
+    metadata = json.dumps({"pack": str(fake_pack()), "persona": "adda"})
+    done = subprocess.run(
+        [sys.executable, "-m", "persbench.lm_eval", "run", "--model", "persbench-fake", "--tasks", "persbench_attitude",
+         "--include_path", str(tasks_folder()), "--apply_chat_template", "--metadata", metadata],
+        capture_output=True, text=True, check=False, env=os.environ | {"PERSBENCH_CACHE": str(tmp_path)},
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "unknown persona 'adda'. Did you mean 'ada'? Known: ada, bo." in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,59 @@
+"""Records are written whole or not at all, one line a sample, and read back as they were."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from persbench.errors import PersbenchError
+from persbench.records import CellRecord, load_record, save_record, write_atomic
+
+SAMPLES = [{"id": "a", "reply": 'Ein "Wort"\n\x00 mit\u2028Zeichen'}, {"id": "b", "reply": "\x000\x00"}]
+RECORD = CellRecord(
+    "prompt", "ada", "k", {"s": 1}, {"t": {"version": "1.0", "hash": "h", "samples": SAMPLES}}, {"v": "\x001\x00"}
+)
+
+
+def test_what_is_written_is_read_back_whatever_a_model_said(tmp_path: Path) -> None:
+    save_record(tmp_path / "r.json", RECORD)
+    assert load_record(tmp_path / "r.json") == RECORD
+    assert sum('"id":' in line for line in (tmp_path / "r.json").read_text("utf-8").split("\n")) == 2
+
+
+def test_the_file_is_readable_by_others(tmp_path: Path) -> None:
+    write_atomic(tmp_path / "deep" / "f", b"x")
+    assert (tmp_path / "deep" / "f").stat().st_mode & 0o044
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "r.json"
+    save_record(path, RECORD)
+
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("persbench.records.os.fsync", full)
+    with pytest.raises(PersbenchError, match=r"No space left on device\. What was finished before is kept"):
+        save_record(path, replace(RECORD, persona="bo"))
+    assert load_record(path) == RECORD
+    assert [p.name for p in tmp_path.iterdir()] == ["r.json"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "not a readable record"),
+        (b'{"format": 1', "not a readable record"),
+        (b"\xff", "not a readable record"),
+        (b"[]", "record format 'list', expected 1"),
+        (b'{"format": 99}', "record format 99, expected 1"),
+        (b'{"format": 1}', "not a persbench record"),
+        (b'{"format": 1, "extra": 2}', "not a persbench record"),
+    ],
+)
+def test_what_is_no_record_says_so(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "r.json").write_bytes(content)
+    with pytest.raises(PersbenchError, match=message):
+        load_record(tmp_path / "r.json")
