@@ -80,7 +80,7 @@ def test_a_line_cut_by_a_killed_run_is_computed_again(tmp_path: Path) -> None:
 
 def test_an_adapter_is_never_anchored_on_itself(tmp_path: Path) -> None:
     lm = FakeLM()
-    lm.peft = "adapter"  # type: ignore[attr-defined]
+    lm.peft = "adapter"
     with pytest.raises(PersbenchError, match="untuned base model, and this one carries an adapter"):
         anchor_documents([document()], lm, lm.apply_chat_template, tmp_path)
 

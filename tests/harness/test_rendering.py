@@ -49,10 +49,10 @@ def test_without_a_template_the_text_is_plain_and_says_so() -> None:
 
 
 def test_an_endpoint_s_json_is_looked_into() -> None:
-    wrapper = namedtuple("JsonChatStr", ["prompt"])  # noqa: PYI024 - as lm-eval's own
+    JsonChatStr = namedtuple("JsonChatStr", ["prompt"])  # noqa: PYI024 - as lm-eval's own
 
     def endpoint(messages: list[Message], add_generation_prompt: bool = True) -> Any:
-        return wrapper(json.dumps(messages if add_generation_prompt else []))
+        return JsonChatStr(json.dumps(messages if add_generation_prompt else []))
 
     quoted: list[Message] = [{"role": "system", "content": 'Says "no".\nOften.'}, {"role": "user", "content": "Why?"}]
     assert render(quoted, endpoint).mode == "chat"

@@ -1,0 +1,1 @@
+"""Building and examining persona data."""

@@ -1,0 +1,87 @@
+"""The reference world is tested like code: validity, the audit, surface cues, and what the rules of writing promise."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from persbench.harness.documents import documents_of, stance_holders
+from persbench.harness.sanity_cells import CHOICE_TASKS, PREFIX, rules_of, sanity_rows, sanity_systems
+from persbench.harness.task_index import expand, tasks_folder
+from persbench.packs.bundled import bundled_pack
+from persbench.packs.load import Pack, load_pack
+from persbench.report.board import FLOORS, lines_of
+from persbench.report.cells import Cell
+from persbench.systems.prompted import get_system
+
+WORLD = bundled_pack()
+
+
+@pytest.fixture(scope="module")
+def pack() -> Pack:
+    return load_pack(WORLD)
+
+
+def test_two_stages_and_every_shared_question_answered_by_all(pack: Pack) -> None:
+    assert [stage.id for stage in pack.world.stages] == ["early", "late"]
+    for data in pack.personas:
+        assert {(a.question, a.stage) for a in data.answers} == {
+            (q.id, s.id) for q in pack.questions for s in pack.world.stages
+        }
+
+
+def test_sanity_systems_are_at_chance_on_every_choice_task(pack: Pack) -> None:
+    """Design: intervals at Bonferroni over systems x tasks hold chance, and the mean is within 0.08 of it."""
+    tasks = [task for task in expand(["persbench_alignment"], tasks_folder()) if task.name in CHOICE_TASKS]
+    rules = rules_of(pack)
+    cells = [
+        Cell(name, data.persona.id, {}, sanity_rows(rules[name.removeprefix(PREFIX)], tasks, pack, data))
+        for name in sanity_systems()
+        for data in pack.personas
+    ]
+    lines = lines_of(cells)
+    assert {line.system for line in lines} == set(sanity_systems())
+    off = [
+        f"{line.system} {metric}: {entry.value.mean:.3f}, chance {entry.chance:.3f}, n {entry.value.n}"
+        for line in lines
+        if line.system not in FLOORS
+        for metric, entry in line.entries.items()
+        if entry.off_chance
+    ]
+    assert not off
+
+
+def test_no_letter_and_no_place_gives_the_stance_away(pack: Pack) -> None:
+    held = Counter(answer.stance for data in pack.personas for answer in data.answers)
+    assert max(held.values()) < 1.2 * min(held.values())
+    rows = [r for data in pack.personas for r in documents_of("persbench_attitude", pack, data, get_system("vanilla"))]
+    places = Counter(row["own"] for row in rows)
+    assert max(places.values()) < 1.6 * min(places.values())
+
+
+def test_a_question_s_stances_are_held_by_equally_many(pack: Pack) -> None:
+    for question in pack.questions:
+        assert set(stance_holders(pack, question.id).values()) == {len(pack.personas) * 2 // 4}
+
+
+def test_test_only_data_never_stands_in_a_prompt(pack: Pack) -> None:
+    for data in pack.personas:
+        for task in ("persbench_attitude", "persbench_knowledge"):
+            for row in documents_of(task, pack, data, get_system("prompt")):
+                prompt = row["messages"][0]["content"]
+                sheet = data.persona.stages[row["stage"]]
+                assert not [text for text in sheet.cannot_know if text in prompt]
+                assert not [target.reason for target in sheet.traits.values() if target.reason in prompt]
+                assert row["candidates"][row["own"]] not in prompt
+
+
+@pytest.mark.parametrize("path", sorted(WORLD.rglob("*.jsonl")), ids=lambda p: p.relative_to(WORLD).as_posix())
+def test_each_file_loads_with_datasets(path: Path, tmp_path: Path) -> None:
+    from datasets import load_dataset
+
+    loaded = load_dataset("json", data_files=str(path), split="train", cache_dir=str(tmp_path))
+    assert len(loaded) == sum(1 for _ in path.open(encoding="utf-8"))
+    assert json.loads(path.open(encoding="utf-8").readline()).keys() <= set(loaded.column_names)
