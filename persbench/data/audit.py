@@ -152,12 +152,13 @@ def _later_dates(pack: Pack, texts: Sequence[Passage]) -> Iterator[Fault]:
     """A text of an early stage must not name a later year; what is put to a persona as a trap may."""
     years = {stage.id: stage.year for stage in pack.world.stages}
     last = pack.world.stages[-1].year
+    digits = f"{len(str(pack.world.stages[0].year))},{len(str(last))}"
+    before = r"in|of|since|by|until|year|spring|summer|autumn|winter|[A-Z][a-z]+,?"
+    dates = re.compile(rf"\b(?:{before}) (\d{{{digits}}})\b")
     for passage in texts:
         if passage.stage not in years or passage.part == "ask" or passage.field in ("yield_", "deny", "analysis"):
             continue
-        for match in re.finditer(
-            r"\b(?:in|of|since|by|until|year|spring|summer|autumn|winter|[A-Z][a-z]+,?) (\d{3,4})\b", passage.text
-        ):
+        for match in dates.finditer(passage.text):
             year = int(match[1])
             if years[passage.stage] < year <= last:
                 message = f"{passage.field} at {passage.stage} says {match[0]!r}"

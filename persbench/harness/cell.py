@@ -131,6 +131,8 @@ def run_cell(cell: Cell, settings: RunSettings, lm: Any, *, chat_template: bool)
     metadata = {"pack": str(settings.pack), "persona": cell.persona, "system": cell.system}
     if settings.anchors is not None:
         metadata["anchors"] = str(settings.anchors)
+    if settings.embedder is not None:
+        metadata["embedder"] = settings.embedder
     started, clock = now(), time.monotonic()
     python_seed, numpy_seed, torch_seed, fewshot_seed = settings.seeds
     results = simple_evaluate(

@@ -28,8 +28,14 @@ OVERLAPS = ("bleu", "rouge_l", "chrf", "cosine")
 
 
 @cache
-def _embedder() -> SentenceEmbedder | None:
-    """Return the default embedder, loaded once a process; None leaves cosines unscored, and the board shows so."""
+def embedder_named(name: str | None) -> SentenceEmbedder | None:
+    """Return an embedder by folder or hub id, or the default one, loaded once a process.
+
+    Returns:
+        None where none was named and the default is not fetched: cosines stay unscored, and the board shows so.
+    """
+    if name is not None:
+        return SentenceEmbedder(name)
     try:
         return default_embedder()
     except PersbenchError:
@@ -61,7 +67,7 @@ class ReplyTask(PersonaTask):
         if not text:
             return dict.fromkeys(self.METRICS, pair(None)) | {"length_words": pair(0.0)}
         by_name = overlaps(text, doc["candidates"])
-        embedder = _embedder()
+        embedder = embedder_named((self.config.metadata or {}).get("embedder"))
         similar = cosines(embedder, text, doc["candidates"]) if embedder else None
         if similar is not None:
             by_name["cosine"] = similar

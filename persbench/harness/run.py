@@ -15,6 +15,7 @@ from persbench.harness.anchors import neutral_prompts
 from persbench.harness.backend import describe_backend, load_backend, require_loglikelihoods
 from persbench.harness.cell import Cell, now, pack_facts, run_cell
 from persbench.harness.documents import documents_of
+from persbench.harness.reply import embedder_named
 from persbench.harness.sanity_cells import CHOICE_TASKS, PREFIX, rules_of, sanity_rows, sanity_systems
 from persbench.harness.settings import SANITY, RunSettings
 from persbench.harness.task_index import TaskFile, expand, tasks_folder
@@ -175,4 +176,5 @@ def _model_facts(settings: RunSettings, name: str, lm: Any, *, chat_template: bo
         "neutral": digest(neutral_prompts(), 8),
         "limit": settings.limit,
         "seed": ",".join(map(str, settings.seeds)),
+        "embedder": Path(embedder.name).name if (embedder := embedder_named(settings.embedder)) else "none",
     }

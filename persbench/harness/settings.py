@@ -36,6 +36,7 @@ class RunSettings:
         chat_template: Render messages by the model's template.
         trust_remote_code: Let the model's own code run.
         anchors: Folder of stored anchors; the user's cache by default.
+        embedder: Folder or hub id of the sentence embedder for reply overlap; the default one if None.
     """
 
     model: str | None
@@ -54,6 +55,7 @@ class RunSettings:
     chat_template: bool = True
     trust_remote_code: bool = False
     anchors: Path | None = None
+    embedder: str | None = None
 
     @property
     def seeds(self) -> tuple[int, int, int, int]:
