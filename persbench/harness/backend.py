@@ -40,7 +40,7 @@ def load_backend(
         model: Local folder, hub id, or an endpoint's model name.
         model_args: Further arguments of that model type.
         dtype: `auto`, `float32`, `bfloat16`, ... (`hf` only).
-        device: `cpu`, `cuda:0`, ... or None for lm-eval's choice.
+        device: `cpu`, `cuda:0`, ... or None for the first accelerator, else the CPU.
         batch_size: Requests in a batch, or `auto`.
         trust_remote_code: Let the model's own code run (and its pickled weights be read).
 
@@ -59,8 +59,9 @@ def load_backend(
     else:
         arguments = {"model": model}
     try:
-        return kind.create_from_arg_obj({**arguments, **model_args}, {"batch_size": batch_size, "device": device})
-    except (OSError, ValueError, ImportError, RuntimeError) as error:
+        runtime = {"batch_size": batch_size, "device": device or ("cuda:0" if torch.cuda.is_available() else "cpu")}
+        return kind.create_from_arg_obj({**arguments, **model_args}, runtime)
+    except (OSError, ValueError, ImportError, RuntimeError, AssertionError) as error:
         raise PersbenchError(_cannot_load(model, error)) from error
 
 

@@ -30,7 +30,7 @@ class RunSettings:
         backend: lm-eval model type.
         model_args: Further arguments of that type.
         dtype: `auto`, `float32`, `bfloat16`, ...
-        device: Torch device, or None for lm-eval's choice.
+        device: Torch device, or None for the first accelerator, else the CPU.
         batch_size: Requests in a batch, or `auto`.
         seed: One seed for Python, NumPy, torch and few-shot sampling; None for lm-eval's defaults.
         chat_template: Render messages by the model's template.
