@@ -26,8 +26,8 @@ class CellRecord:
         tasks: Task name -> {"version", "hash", "samples"}; each sample holds the document's id, persona, stage,
             cluster, kind, rendering, log-likelihoods or reply, anchors, chance levels and metrics as
             [value, scored].
-        provenance: Versions, source state, settings and model facts.
-        run: Time stamps and durations: the only part that two equal runs do not share.
+        provenance: Versions, settings and model facts.
+        run: Time stamps, durations and the state of the source tree: the part that two equal runs need not share.
         format: Version of this layout.
     """
 

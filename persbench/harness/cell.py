@@ -100,8 +100,8 @@ class Cell:
             key=self.key,
             signature=self.facts | ({"anchors": anchors} if anchors else {}),
             tasks=tasks,
-            provenance={"versions": versions(), "source": source_state()} | provenance,
-            run=run,
+            provenance={"versions": versions()} | provenance,
+            run=run | {"source": source_state()},
         )
         save_record(self.path, record)
 
