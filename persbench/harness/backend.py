@@ -54,6 +54,8 @@ def load_backend(
         raise UnknownNameError("lm-eval model type", name, sorted(MODEL_REGISTRY)) from None
     if name == "hf":
         arguments: dict[str, Any] = {"pretrained": model, "dtype": dtype, "trust_remote_code": trust_remote_code}
+        # In bfloat16 lm-eval would round every log-probability to three digits before summing them.
+        arguments["softmax_dtype"] = "float32"
         if not trust_remote_code:
             arguments["use_safetensors"] = True
     else:
