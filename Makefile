@@ -17,11 +17,11 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	@touch $@
 
-# Eight items of each task and persona: a fixed, balanced sample that two cores finish in minutes. bfloat16 for speed;
+# Sixteen items of each task and persona: a fixed, balanced sample that two cores finish in minutes. bfloat16 for speed;
 # the board's signature says both.
 quickstart: setup
 	$(BIN)/persbench model fetch
-	$(BIN)/persbench run --personas nedda,osmer --limit 8 --dtype bfloat16 --out $(QUICKSTART)
+	$(BIN)/persbench run --personas nedda,osmer --limit 16 --dtype bfloat16 --out $(QUICKSTART)
 	$(BIN)/persbench report table $(QUICKSTART)
 
 test: setup

@@ -102,7 +102,7 @@ def run(
     limit: Annotated[
         int | None, typer.Option(min=1, help="Items of each task and persona: a fixed, balanced prefix.")
     ] = None,
-    backend: Annotated[str, typer.Option(help="lm-eval model type.")] = "hf",
+    backend: Annotated[str, typer.Option(help="lm-eval model type.")] = "persbench-prefix",
     model_args: Annotated[str, typer.Option(help="Further arguments of that type: key=value,key=value.")] = "",
     dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16, float16.")] = "auto",
     device: Annotated[str | None, typer.Option(help="cpu, cuda:0, ...")] = None,

@@ -11,6 +11,7 @@ from lm_eval.__main__ import cli_evaluate
 
 from persbench.errors import PersbenchError
 from persbench.harness import fake_lm as _fake_lm  # noqa: F401 - registers its model
+from persbench.harness import prefix_lm as _prefix_lm  # noqa: F401 - registers its model
 
 
 def main() -> None:

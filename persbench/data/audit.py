@@ -173,16 +173,16 @@ def _lengths(pack: Pack) -> Iterator[Fault]:
                 count = len(getattr(row, field).split())
                 if not fewest <= count <= most:
                     yield Fault(f"{folder}/{stem}.jsonl", line, f"{count} words", f"{fewest} to {most}")
-        places: Counter[str] = Counter()
+        places = {"longest": 0.0, "shortest": 0.0}
         for line, item in zip(pack.lines.get(f"{folder}/knowledge.jsonl", ()), data.knowledge, strict=True):
             sizes = [len(text.encode()) for text in (item.gold, *item.foils)]
             if max(sizes) > LENGTH_RATIO * min(sizes):
                 message = f"gold and foils have {', '.join(map(str, sizes))} bytes"
                 yield Fault(f"{folder}/knowledge.jsonl", line, message, "lengths within 15% of each other")
-            places["longest"] += sizes[0] == max(sizes)
-            places["shortest"] += sizes[0] == min(sizes)
-        for place in ("longest", "shortest"):
-            share = places[place] / len(data.knowledge) if data.knowledge else 0.25
+            for place, end in (("longest", max(sizes)), ("shortest", min(sizes))):
+                places[place] += (sizes[0] == end) / sizes.count(end)
+        for place, times in places.items():
+            share = times / len(data.knowledge) if data.knowledge else 0.25
             if not LONGEST_SHARE[0] <= share <= LONGEST_SHARE[1]:
                 message = f"gold is the {place} in {share:.0%} of items"
                 yield Fault(f"{folder}/knowledge.jsonl", None, message, "about a quarter (12% to 38%)")

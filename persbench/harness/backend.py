@@ -19,6 +19,7 @@ from persbench.models.fingerprint import model_fingerprint
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+WEIGHTS_BACKENDS: Final = ("hf", "persbench-prefix")  # models loaded here, from a folder or a hub
 GENERATION_GROUP: Final = "persbench_gen"
 _FINGERPRINTS: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
 
@@ -36,10 +37,10 @@ def load_backend(
     """Load a model through lm-eval, from safetensors alone and without remote code unless the user says so.
 
     Args:
-        name: lm-eval model type: `hf`, `local-chat-completions`, ...
+        name: lm-eval model type: `persbench-prefix`, `hf`, `local-chat-completions`, ...
         model: Local folder, hub id, or an endpoint's model name.
         model_args: Further arguments of that model type.
-        dtype: `auto`, `float32`, `bfloat16`, ... (`hf` only).
+        dtype: `auto`, `float32`, `bfloat16`, ... (weights loaded here only).
         device: `cpu`, `cuda:0`, ... or None for the first accelerator, else the CPU.
         batch_size: Requests in a batch, or `auto`.
         trust_remote_code: Let the model's own code run (and its pickled weights be read).
@@ -52,7 +53,7 @@ def load_backend(
         kind = get_model(name)
     except (ValueError, KeyError):
         raise UnknownNameError("lm-eval model type", name, sorted(MODEL_REGISTRY)) from None
-    if name == "hf":
+    if name in WEIGHTS_BACKENDS:
         arguments: dict[str, Any] = {"pretrained": model, "dtype": dtype, "trust_remote_code": trust_remote_code}
         # In bfloat16 lm-eval would round every log-probability to three digits before summing them.
         arguments["softmax_dtype"] = "float32"

@@ -153,7 +153,8 @@ class PrefixLM(HFLM):  # type: ignore[misc]
         heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
         size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         cached = 2 * config.num_hidden_layers * heads * size * width
-        # Beside its cache a token of the piece holds its logits (twice, one in float32), a row of the mask, activations.
+        # Beside its cache a token of the piece holds its logits (twice, once in float32), a row of the mask and
+        # activations.
         computed = cached + config.vocab_size * (width + 4) + longest * width + 32 * config.hidden_size * width
         # The path is held twice while a longer one is put in its place.
         most = (self.cache_budget - 2 * longest * cached) // computed

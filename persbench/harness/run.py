@@ -10,7 +10,8 @@ from filelock import FileLock, Timeout
 from transformers.utils import logging as transformers_logging
 
 from persbench.errors import PersbenchError, UnknownNameError
-from persbench.harness import fake_lm as _fake_lm  # noqa: F401 - registers the fake model
+from persbench.harness import fake_lm as _fake_lm  # noqa: F401 - registers its model
+from persbench.harness import prefix_lm as _prefix_lm  # noqa: F401 - registers its model
 from persbench.harness.anchors import neutral_prompts
 from persbench.harness.backend import describe_backend, load_backend, require_loglikelihoods
 from persbench.harness.cell import Cell, now, pack_facts, run_cell

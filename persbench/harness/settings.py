@@ -46,7 +46,7 @@ class RunSettings:
     personas: tuple[str, ...] = ()
     tasks: tuple[str, ...] = ("persbench_alignment",)
     limit: int | None = None
-    backend: str = "hf"
+    backend: str = "persbench-prefix"
     model_args: dict[str, Any] = field(default_factory=dict)
     dtype: str = "auto"
     device: str | None = None

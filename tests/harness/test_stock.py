@@ -70,16 +70,12 @@ def test_the_fake_model_gives_the_same_by_both_ways(tmp_path: Path) -> None:
 
 
 @pytest.mark.model
-def test_smollm2_gives_the_same_by_both_ways_and_from_empty_caches(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("backend", "module"), [("hf", "lm_eval"), ("persbench-prefix", "persbench.lm_eval")])
+def test_smollm2_gives_the_same_by_both_ways_and_from_empty_caches(tmp_path: Path, backend: str, module: str) -> None:
     path = str(fetch_model())
-    stock(
-        tmp_path / "stock",
-        ["--model", "hf", "--model_args", f"pretrained={path}"],
-        module="lm_eval",
-        batch="8",
-        cache=tmp_path / "c1",
-    )
-    ours(tmp_path / "ours", ["--model", path], batch="8", cache=tmp_path / "c2")
+    model = ["--model", backend, "--model_args", f"pretrained={path},softmax_dtype=float32"]
+    stock(tmp_path / "stock", model, module=module, batch="8", cache=tmp_path / "c1")
+    ours(tmp_path / "ours", ["--backend", backend, "--model", path], batch="8", cache=tmp_path / "c2")
     same(tmp_path)
 
 
