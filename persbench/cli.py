@@ -178,12 +178,11 @@ def paper_table_1(
     pack: Annotated[str | None, typer.Argument(help="Folder of a pack, or a bundled world.")] = None,
 ) -> None:
     """Count raw material and data set by persona, in the layout of the paper's table 1 (Markdown)."""
-    from persbench.data.counts import table_1
+    from persbench.data.counts import markdown_table, table_1
     from persbench.packs.bundled import resolve_pack
     from persbench.packs.load import load_pack
 
-    head, *rows = table_1(load_pack(resolve_pack(pack)))
-    typer.echo("\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] + ["---:"] * (len(head) - 1), *rows]))
+    typer.echo(markdown_table(table_1(load_pack(resolve_pack(pack)))))
 
 
 @model_app.command()

@@ -8,9 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from persbench.data.audit import audit
+from persbench.data.counts import markdown_table, table_1
 from persbench.harness.documents import documents_of, stance_holders
 from persbench.harness.sanity_cells import CHOICE_TASKS, PREFIX, rules_of, sanity_rows, sanity_systems
 from persbench.harness.task_index import expand, tasks_folder
+from persbench.models.embedder import default_embedder
+from persbench.models.fetch import fetch_embedder
 from persbench.packs.bundled import bundled_pack
 from persbench.packs.load import Pack, load_pack
 from persbench.report.board import FLOORS, lines_of
@@ -65,6 +69,22 @@ def test_no_letter_and_no_place_gives_the_stance_away(pack: Pack) -> None:
 def test_a_question_s_stances_are_held_by_equally_many(pack: Pack) -> None:
     for question in pack.questions:
         assert set(stance_holders(pack, question.id).values()) == {len(pack.personas) * 2 // 4}
+
+
+def test_the_card_s_table_is_the_computed_one(pack: Pack) -> None:
+    card = (WORLD.parent / "README.md").read_text("utf-8")
+    shown = card.split("<!-- table-1 -->\n")[1].split("\n<!-- /table-1 -->")[0]
+    assert shown == markdown_table(table_1(pack))
+
+
+@pytest.mark.model
+def test_the_audit_finds_no_fault(pack: Pack) -> None:
+    """`persbench check --reference`, with the real embedder."""
+    fetch_embedder()
+    found = audit(pack, default_embedder())
+    assert [str(fault) for fault in found.faults] == []
+    assert found.authorship.mean is not None
+    assert found.authorship.mean >= 0.60
 
 
 def test_test_only_data_never_stands_in_a_prompt(pack: Pack) -> None:

@@ -133,7 +133,8 @@ def terminal_board(lines: Sequence[Line], replies: Sequence[Line]) -> Renderable
 
 LEGEND: Final = (
     "Mean over items [95% interval, bootstrap over questions]. raw: without anchors. "
-    "m: margin of the own candidate over the best other, in hundredths of a nat per byte."
+    "m: margin of the own candidate over the best other, in hundredths of a nat per byte. vanilla says the same to "
+    "everyone: over all personas of a world that is chance, over some of them it gets what they happen to hold."
 )
 SANITY_LEGEND: Final = (
     "Each must be at chance on every item of the pack (Bonferroni over systems and columns, and within 0.08); "

@@ -18,8 +18,8 @@ class Situation:
 
     Attributes:
         pack: The world.
-        data: The persona with its materials. Test files are in it too: a system may read only what
-            `docs` of design call prompt material (profile, voice, relations, materials, training dialogues).
+        data: The persona with all its rows. Test files are among them: a system may read only profile, voice,
+            relations, materials and training dialogues, of this stage or earlier.
         stage: The stage at which the persona speaks.
     """
 
