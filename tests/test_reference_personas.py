@@ -11,14 +11,16 @@ import pytest
 from persbench.data.audit import audit
 from persbench.data.counts import markdown_table, table_1
 from persbench.harness.documents import documents_of, stance_holders
+from persbench.harness.run import run
 from persbench.harness.sanity_cells import CHOICE_TASKS, PREFIX, rules_of, sanity_rows, sanity_systems
+from persbench.harness.settings import RunSettings
 from persbench.harness.task_index import expand, tasks_folder
 from persbench.models.embedder import default_embedder
-from persbench.models.fetch import fetch_embedder
+from persbench.models.fetch import fetch_embedder, fetch_model
 from persbench.packs.bundled import bundled_pack
 from persbench.packs.load import Pack, load_pack
 from persbench.report.board import FLOORS, lines_of
-from persbench.report.cells import Cell
+from persbench.report.cells import Cell, load_cells
 from persbench.systems.prompted import get_system
 
 WORLD = bundled_pack()
@@ -105,3 +107,27 @@ def test_each_file_loads_with_datasets(path: Path, tmp_path: Path) -> None:
     loaded = load_dataset("json", data_files=str(path), split="train", cache_dir=str(tmp_path))
     assert len(loaded) == sum(1 for _ in path.open(encoding="utf-8"))
     assert json.loads(path.open(encoding="utf-8").readline()).keys() <= set(loaded.column_names)
+
+
+@pytest.mark.model
+def test_smollm2_without_a_persona_is_at_the_chance_that_stance_frequencies_give(tmp_path: Path) -> None:
+    """vanilla says the same to all twelve persona-stages: its stance is held by three of them, its author is one of six."""
+    settings = RunSettings(
+        model=str(fetch_model()),
+        pack=WORLD,
+        out=tmp_path,
+        systems=("vanilla",),
+        tasks=("persbench_attitude", "persbench_who_said"),
+        limit=4,
+        anchors=tmp_path / "anchors",
+    )
+    run(settings, lambda _line: None)
+    (line,) = lines_of(load_cells(tmp_path)[0])
+    expected = {"attitude_acc": 1 / 4, "persona_acc": 1 / 6, "stage_acc": 1 / 2}
+    for metric, chance in expected.items():
+        entry = line.entries[metric]
+        assert entry.value.n == 24
+        assert entry.raw is not None
+        # Rounding may part two candidates that are all but equal in one cell and not in another: one item of slack.
+        assert entry.value.mean == pytest.approx(chance, abs=1 / 24)
+        assert entry.raw.mean == pytest.approx(chance, abs=1 / 24)
