@@ -148,6 +148,19 @@ def run(
     _next(f"persbench report table {out}")
 
 
+@app.command()
+def tasks() -> None:
+    """List groups and tasks with their versions, and the folder that lm-eval's --include_path wants."""
+    from persbench.harness.task_index import read_tasks, tasks_folder
+
+    known = read_tasks(tasks_folder())
+    for task in sorted(known.values(), key=lambda task: (not task.is_group, task.name)):
+        holds = f": {', '.join(task.members)}" if task.is_group else ""
+        typer.echo(f"{task.name} {task.version}{holds}")
+    typer.echo(f"--include_path {tasks_folder()}")
+    _next("persbench run --tasks persbench_alignment --limit 4 --out runs/first")
+
+
 @report_app.command()
 def table(
     folder: Annotated[Path, typer.Argument(help="What `persbench run --out` or `lm_eval run --output_path` wrote.")],

@@ -33,6 +33,13 @@ def test_help_names_the_commands() -> None:
     assert all(name in out for name in ("check", "run", "report", "model"))
 
 
+def test_tasks_are_listed_with_the_folder_for_lm_eval() -> None:
+    code, out, _ = persbench("tasks")
+    assert code == 0
+    assert "persbench_alignment 1.0: persbench_costume, persbench_attitude" in out
+    assert Path(out.splitlines()[-1].removeprefix("--include_path ")).is_dir()
+
+
 def test_a_valid_pack() -> None:
     code, out, err = persbench("check", str(fake_pack()))
     assert code == 0

