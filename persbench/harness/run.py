@@ -57,7 +57,7 @@ def run(settings: RunSettings, notice: Notice) -> list[Path]:
         raise PersbenchError(f"--out {settings.out} is no folder that can be written to: {error.strerror}") from error
     try:
         with FileLock(settings.out / ".lock").acquire(timeout=0):
-            done = _sanity_cells(settings.out, sanity, pack, tasks, personas, notice)
+            done = _sanity_cells(settings.out, sanity, pack, tasks, notice)
             return done + (_model_cells(settings, systems, pack, tasks, personas, notice) if systems else [])
     except Timeout:
         raise PersbenchError(f"another run writes to {settings.out}: wait for it, or choose another --out.") from None
@@ -79,23 +79,25 @@ def _split_systems(names: Sequence[str]) -> tuple[list[str], list[str]]:
     return list(dict.fromkeys(systems)), list(dict.fromkeys(sanity))
 
 
-def _sanity_cells(
-    out: Path, names: list[str], pack: Pack, tasks: list[TaskFile], personas: list[PersonaData], notice: Notice
-) -> list[Path]:
-    """Score the sanity systems on every choice item of the personas: they cost nothing, so no limit applies."""
+def _sanity_cells(out: Path, names: list[str], pack: Pack, tasks: list[TaskFile], notice: Notice) -> list[Path]:
+    """Score the sanity systems on every choice item of the pack.
+
+    They cost nothing, and what they are held to, chance, shows on the whole data alone: no limit and no choice of
+    personas applies.
+    """
     choices = tuple(task for task in tasks if task.name in CHOICE_TASKS)
     if not names or not choices:
         return []
     rules = rules_of(pack)
     paths: list[Path] = []
     for name in names:
-        for data in personas:
+        for data in pack.personas:
             cell = Cell(name, data.persona.id, choices, pack_facts(pack) | {"system": name, "limit": None}, out)
             if not cell.is_done(notice):
                 rows = sanity_rows(rules[name.removeprefix(PREFIX)], choices, pack, data)
                 cell.save(rows, provenance={}, run={"started": now()})
             paths.append(cell.path)
-    notice(f"sanity systems: {len(names)} rules on {len(personas)} personas, every choice item")
+    notice(f"sanity systems: {len(names)} rules on every choice item of the pack")
     return paths
 
 
