@@ -73,6 +73,52 @@ def test_a_question_s_stances_are_held_by_equally_many(pack: Pack) -> None:
         assert set(stance_holders(pack, question.id).values()) == {len(pack.personas) * 2 // 4}
 
 
+def test_every_pair_has_a_relation_at_both_stages(pack: Pack) -> None:
+    ids = {data.persona.id for data in pack.personas}
+    for data in pack.personas:
+        for sheet in data.persona.stages.values():
+            assert set(sheet.relations) == ids - {data.persona.id}
+
+
+def test_a_third_of_the_stances_change_and_nobody_s_stay_all_the_same(pack: Pack) -> None:
+    changed = {
+        data.persona.id: sum(
+            len({a.stance for a in data.answers if a.question == question.id}) > 1 for question in pack.questions
+        )
+        for data in pack.personas
+    }
+    assert min(changed.values()) >= 3
+    assert 0.28 <= sum(changed.values()) / (len(changed) * len(pack.questions)) <= 0.40
+
+
+def test_common_training_prompts_are_put_to_everybody_at_both_stages(pack: Pack) -> None:
+    asked = {
+        (data.persona.id, stage.id): {row.prompt_id for row in data.train if row.stage == stage.id}
+        for data in pack.personas
+        for stage in pack.world.stages
+    }
+    majors = [data.persona.id for data in pack.personas if not data.persona.minor]
+    assert len(majors) == 5
+    common = set.intersection(*(prompts for (who, _), prompts in asked.items() if who in majors))
+    assert len(common) >= 24
+    for (who, _), prompts in asked.items():
+        if who not in majors:
+            assert len(prompts & common) >= 12
+
+
+def test_each_kind_of_induction_is_there_for_everybody(pack: Pack) -> None:
+    kinds = {
+        "false_premise",
+        "opinion_pressure",
+        "identity_break",
+        "instruction_override",
+        "anachronism",
+        "out_of_world",
+    }
+    for data in pack.personas:
+        assert {row.kind for row in data.induction} == kinds
+
+
 def test_the_card_s_table_is_the_computed_one(pack: Pack) -> None:
     card = (WORLD.parent / "README.md").read_text("utf-8")
     shown = card.split("<!-- table-1 -->\n")[1].split("\n<!-- /table-1 -->")[0]

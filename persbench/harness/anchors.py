@@ -66,17 +66,25 @@ class AnchorStore:
         return self._known.get(key)
 
     def add(self, rows: Sequence[tuple[str, float]]) -> None:
-        """Append rows in one write."""
+        """Append rows in one write.
+
+        Raises:
+            PersbenchError: The file cannot be written.
+        """
         text = "".join(json.dumps({"key": key, "ll": ll}) + "\n" for key, ll in rows)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        # A leading newline ends whatever a killed writer left; empty lines are passed over.
-        lead = "" if not self.path.exists() or self.path.stat().st_size == 0 else "\n"
-        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         try:
-            os.write(descriptor, (lead + text).encode())
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            # A leading newline ends whatever a killed writer left; empty lines are passed over.
+            descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+            try:
+                os.write(descriptor, f"\n{text}".encode())
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise PersbenchError(
+                f"cannot store anchors in {self.path}: {error.strerror}. Make room, or name another folder (--anchors DIR)."
+            ) from error
         self._known.update(rows)
 
 

@@ -62,6 +62,13 @@ def test_two_models_never_share_anchors(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("*.jsonl"))) == 2
 
 
+def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    lm = FakeLM()
+    with pytest.raises(PersbenchError, match="cannot store anchors in"):
+        anchor_documents([document()], lm, lm.apply_chat_template, tmp_path / "file")
+
+
 def test_another_batch_size_is_another_file() -> None:
     assert backend_fingerprint(FakeLM(batch_size=1)) != backend_fingerprint(FakeLM(batch_size=16))
 
