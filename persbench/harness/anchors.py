@@ -83,7 +83,8 @@ class AnchorStore:
                 os.close(descriptor)
         except OSError as error:
             raise PersbenchError(
-                f"cannot store anchors in {self.path}: {error.strerror}. Make room, or name another folder (--anchors DIR)."
+                f"cannot store anchors in {self.path}: {error.strerror}. "
+                "Make room, or name another folder (--anchors DIR)."
             ) from error
         self._known.update(rows)
 
