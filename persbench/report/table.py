@@ -81,7 +81,7 @@ def _table(lines: Sequence[Line], table: str, title: str) -> Table:
     )
     grid.add_column("system", no_wrap=True)
     for column in shown:
-        grid.add_column(column.name, justify="right")
+        grid.add_column(column.name, justify="right", overflow="fold")
     chances = [_chance(lines, column) for column in shown]
     if any(chance is not None for chance in chances):
         grid.add_row("chance", *[number(chance) for chance in chances], style="dim")
@@ -134,7 +134,7 @@ def terminal_board(lines: Sequence[Line], replies: Sequence[Line]) -> Renderable
 LEGEND: Final = (
     "Mean over items [95% interval, bootstrap over questions]. raw: without anchors. "
     "m: margin of the own candidate over the best other, in hundredths of a nat per byte. vanilla says the same to "
-    "everyone: over all personas of a world that is chance, over some of them it gets what they happen to hold."
+    "everyone: in attitude and who said that is chance over all personas of a world; over some it gets what they hold."
 )
 SANITY_LEGEND: Final = (
     "Each must be at chance on every item of the pack (Bonferroni over systems and columns, and within 0.08); "
