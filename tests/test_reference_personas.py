@@ -12,7 +12,7 @@ from persbench.data.audit import audit
 from persbench.data.counts import markdown_table, table_1
 from persbench.harness.documents import documents_of, stance_holders
 from persbench.harness.run import run
-from persbench.harness.sanity_cells import CHOICE_TASKS, PREFIX, rules_of, sanity_rows, sanity_systems
+from persbench.harness.sanity_cells import CHOICE_TASKS, rules_of, sanity_rows, sanity_systems
 from persbench.harness.settings import RunSettings
 from persbench.harness.task_index import expand, tasks_folder
 from persbench.models.embedder import default_embedder
@@ -21,6 +21,7 @@ from persbench.packs.bundled import bundled_pack
 from persbench.packs.load import Pack, load_pack
 from persbench.report.board import FLOORS, lines_of
 from persbench.report.cells import Cell, load_cells
+from persbench.scoring.sanity import PREFIX
 from persbench.systems.prompted import get_system
 
 WORLD = bundled_pack()

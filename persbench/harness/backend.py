@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
@@ -15,13 +13,14 @@ from lm_eval.models.openai_completions import LocalChatCompletion
 
 from persbench.errors import PersbenchError, UnknownNameError
 from persbench.models.fingerprint import model_fingerprint
+from persbench.provenance import digest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 WEIGHTS_BACKENDS: Final = ("hf", "persbench-prefix")  # models loaded here, from a folder or a hub
 GENERATION_GROUP: Final = "persbench_gen"
-_FINGERPRINTS: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
+_DESCRIBED: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
 
 
 def load_backend(
@@ -92,41 +91,45 @@ def adapter_of(lm: Any) -> str | None:
 
 
 def backend_fingerprint(lm: Any) -> str:
-    """Identify weights, dtype, device kind and batch size: all that decides the last digit of a log-likelihood.
+    """Identify all that decides the last digit of a log-likelihood, as `describe_backend` lists it.
 
     Returns:
         Sixteen hex digits. Endpoints, whose weights nobody sees, are known by address and model name.
     """
-    try:
-        return _FINGERPRINTS[lm]
-    except KeyError:
-        pass
-    facts = json.dumps(describe_backend(lm), sort_keys=True)
-    _FINGERPRINTS[lm] = hashlib.sha256(facts.encode()).hexdigest()[:16]
-    return _FINGERPRINTS[lm]
+    return digest(describe_backend(lm), 16)
 
 
 def describe_backend(lm: Any) -> dict[str, Any]:
-    """Return the facts behind the fingerprint, for records: no path, no key, no credential."""
+    """Return the facts behind the fingerprint, for records: no path, no key, no credential.
+
+    They are found once a model: its weights are read whole to hash them.
+    """
+    try:
+        return _DESCRIBED[lm]
+    except KeyError:
+        return _DESCRIBED.setdefault(lm, _describe(lm))
+
+
+def _describe(lm: Any) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "backend": type(lm).__name__,
         "batch_size": str(getattr(lm, "batch_size_per_gpu", getattr(lm, "batch_size", ""))),
     }
     module: Any = getattr(lm, "model", None)
     if hasattr(module, "named_parameters"):
-        facts |= {
+        return facts | {
             "weights": model_fingerprint(module),
             "dtype": str(module.dtype).removeprefix("torch."),
+            "softmax_dtype": str(getattr(lm, "softmax_dtype", None)).removeprefix("torch."),
+            "max_length": lm.max_length,
             "device": str(lm.device).split(":")[0],
             "torch": torch.__version__,
             "adapter": adapter_of(lm) is not None,
         }
-    else:
-        facts |= {
-            "model": str(module or ""),
-            "fingerprint": str(getattr(lm, "fingerprint", getattr(lm, "base_url", ""))),
-        }
-    return facts
+    return facts | {
+        "model": str(module or ""),
+        "fingerprint": str(getattr(lm, "fingerprint", getattr(lm, "base_url", ""))),
+    }
 
 
 def offers_loglikelihoods(lm: Any) -> bool:

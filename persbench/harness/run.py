@@ -13,16 +13,17 @@ from persbench.errors import PersbenchError, UnknownNameError
 from persbench.harness import fake_lm as _fake_lm  # noqa: F401 - registers its model
 from persbench.harness import prefix_lm as _prefix_lm  # noqa: F401 - registers its model
 from persbench.harness.anchors import neutral_prompts
-from persbench.harness.backend import describe_backend, load_backend, require_loglikelihoods
+from persbench.harness.backend import backend_fingerprint, describe_backend, load_backend, require_loglikelihoods
 from persbench.harness.cell import Cell, now, pack_facts, run_cell
 from persbench.harness.documents import documents_of
 from persbench.harness.reply import embedder_named
-from persbench.harness.sanity_cells import CHOICE_TASKS, PREFIX, rules_of, sanity_rows, sanity_systems
+from persbench.harness.sanity_cells import CHOICE_TASKS, rules_of, sanity_rows, sanity_systems
 from persbench.harness.settings import SANITY, RunSettings
 from persbench.harness.task_index import TaskFile, expand, tasks_folder
 from persbench.models.fetch import fetch_model
 from persbench.packs.load import load_pack
 from persbench.provenance import digest
+from persbench.scoring.sanity import PREFIX
 from persbench.systems.prompted import SYSTEMS, get_system
 
 if TYPE_CHECKING:
@@ -169,9 +170,11 @@ def _use_template(settings: RunSettings, lm: Any, notice: Notice) -> bool:
 
 def _model_facts(settings: RunSettings, name: str, lm: Any, *, chat_template: bool) -> dict[str, Any]:
     described = describe_backend(lm)
+    # An endpoint's arguments may hold what no record should: they are told apart by digest.
+    arguments = {"args": digest(settings.model_args, 8)} if settings.model_args else {}
     return {
         "model": f"{Path(name).name}@{str(described.get('weights') or described.get('fingerprint'))[:12]}",
-        "backend": settings.backend,
+        "backend": f"{settings.backend}@{backend_fingerprint(lm)[:8]}",
         "dtype": described.get("dtype", "unknown"),
         "device": described.get("device", "remote"),
         "batch": described["batch_size"],
@@ -180,4 +183,4 @@ def _model_facts(settings: RunSettings, name: str, lm: Any, *, chat_template: bo
         "limit": settings.limit,
         "seed": ",".join(map(str, settings.seeds)),
         "embedder": Path(embedder.name).name if (embedder := embedder_named(settings.embedder)) else "none",
-    }
+    } | arguments

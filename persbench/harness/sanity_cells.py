@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from persbench.harness.documents import Document, documents_of, profile_text, stance_holders
 from persbench.harness.tasks import AttitudeTask, ChoiceTask, CostumeTask, KnowledgeTask, WhoSaidTask, pair
 from persbench.samples import Row, sample_row
-from persbench.scoring.sanity import FLOORS, RULES, ChoiceContext, Rule, rules
+from persbench.scoring.sanity import FLOORS, PREFIX, RULES, ChoiceContext, Rule, rules
 from persbench.systems.prompted import get_system
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from persbench.harness.task_index import TaskFile
     from persbench.packs.load import Pack, PersonaData
 
-PREFIX: Final = "sanity:"
 CHOICE_TASKS: Final[dict[str, type[ChoiceTask]]] = {
     "persbench_costume": CostumeTask,
     "persbench_attitude": AttitudeTask,

@@ -22,7 +22,6 @@ class Node:
         tokens: The run itself, without its ancestors'.
         depth: Tokens before it, from the root on.
         children: What follows, in order of first appearance.
-        ends: Requests whose input ends with this run.
         size: Tokens of the whole subtree, this run included.
         targets: Place in the run -> what is asked of the model's next-token distribution there, as (request, token).
     """
@@ -30,7 +29,6 @@ class Node:
     tokens: list[int]
     depth: int = 0
     children: list[Node] = field(default_factory=list)
-    ends: list[int] = field(default_factory=list)
     size: int = 0
     targets: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
 
@@ -67,8 +65,7 @@ def build_tree(inputs: Sequence[Sequence[int]], continuations: Sequence[Sequence
         The root, an empty run, whose subtree holds every distinct prefix once.
     """
     root = Node([])
-    order = sorted(range(len(inputs)), key=lambda i: tuple(inputs[i]))
-    _grow(root, [list(inputs[i]) for i in order], order, 0)
+    _grow(root, sorted(map(list, inputs)))
     _measure(root)
     for request, (tokens, wanted) in enumerate(zip(inputs, continuations, strict=True)):
         _mark(root, request, tokens, wanted)
@@ -85,14 +82,13 @@ def _mark(root: Node, request: int, tokens: Sequence[int], wanted: Sequence[int]
             node.targets.setdefault(place - node.depth, []).append((request, wanted[place - first]))
 
 
-def _grow(node: Node, ordered: list[list[int]], names: list[int], depth: int) -> None:
-    """Hang sorted sequences that share their first `depth` tokens below a node."""
-    stack = [(node, 0, len(ordered), depth)]
+def _grow(root: Node, ordered: list[list[int]]) -> None:
+    """Hang sorted sequences below the root."""
+    stack = [(root, 0, len(ordered), 0)]
     while stack:
         parent, start, stop, at = stack.pop()
         while start < stop and len(ordered[start]) == at:
-            parent.ends.append(names[start])
-            start += 1
+            start += 1  # it ends with the parent's run
         while start < stop:
             token, end = ordered[start][at], start + 1
             while end < stop and ordered[end][at] == token:

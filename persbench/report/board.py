@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 import yaml
 
 from persbench.provenance import digest, signature
-from persbench.scoring.sanity import at_chance
+from persbench.scoring import sanity
+from persbench.scoring.sanity import PREFIX, at_chance
 from persbench.scoring.stats import Interval, bonferroni, cluster_interval
 
 if TYPE_CHECKING:
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
     from persbench.report.cells import Cell
     from persbench.samples import Row
 
-SANITY_PREFIX: Final = "sanity:"
-FLOORS: Final = ("sanity:profile_overlap",)
+FLOORS: Final = tuple(PREFIX + name for name in sanity.FLOORS)
 SANITY_RESAMPLES: Final = 100_000
 # Facts that differ from persona to persona of one and the same run.
 PER_PERSONA: Final = ("anchors",)
@@ -71,7 +71,7 @@ class Line:
     @property
     def is_sanity(self) -> bool:
         """Whether this is a rule that looks at the surface alone."""
-        return self.system.startswith(SANITY_PREFIX)
+        return self.system.startswith(PREFIX)
 
 
 @cache
@@ -105,8 +105,9 @@ def lines_of(cells: Sequence[Cell], table: str = "board") -> list[Line]:
     for cell in cells:
         shared = {k: v for k, v in cell.signature.items() if k not in PER_PERSONA}
         grouped[digest([cell.system, shared])].append(cell)
-    sanity = sum(group[0].system.startswith(SANITY_PREFIX) for group in grouped.values())
-    lines = [_line(group, columns(table), sanity) for group in grouped.values()]
+    rules = {cell.system for cell in cells if cell.system.startswith(PREFIX)} - set(FLOORS)
+    comparisons = len(rules) * len({column.task for column in columns(table)})
+    lines = [_line(group, columns(table), comparisons) for group in grouped.values()]
     order = system_order()
     place = {name: i for i, name in enumerate(order)}
     return sorted(
@@ -115,11 +116,11 @@ def lines_of(cells: Sequence[Cell], table: str = "board") -> list[Line]:
     )
 
 
-def _line(cells: list[Cell], wanted: Sequence[Column], sanity_systems: int) -> Line:
+def _line(cells: list[Cell], wanted: Sequence[Column], comparisons: int) -> Line:
     shared = {k: v for k, v in cells[0].signature.items() if k not in PER_PERSONA}
     anchors = sorted({str(c.signature["anchors"]) for c in cells if "anchors" in c.signature})
     system = cells[0].system
-    judged = sanity_systems * len(wanted) if system.startswith(SANITY_PREFIX) and system not in FLOORS else 0
+    judged = comparisons if system.startswith(PREFIX) and system not in FLOORS else 0
     entries: dict[str, Entry] = {}
     for column in wanted:
         rows = [row for cell in cells for row in cell.tasks.get(column.task, []) if column.metric in row["metrics"]]

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from persbench.report.board import Column, Entry, Line, columns, signature_lines
+from persbench.scoring.sanity import PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,7 +64,7 @@ def _sanity_cell(entry: Entry | None, column: Column) -> str:
 
 
 def _label(line: Line, models: int) -> str:
-    name = line.system.removeprefix("sanity:")
+    name = line.system.removeprefix(PREFIX)
     return f"{name}\n{line.model}" if models > 1 and line.model else name
 
 
@@ -137,7 +138,7 @@ LEGEND: Final = (
     "everyone: in attitude and who said that is chance over all personas of a world; over some it gets what they hold."
 )
 SANITY_LEGEND: Final = (
-    "Each must be at chance on every item of the pack (Bonferroni over systems and columns, and within 0.08); "
+    "Each must be at chance on every item of the pack (Bonferroni over systems and tasks, and within 0.08); "
     "! marks one that is not. profile_overlap is a floor: it may read the profile."
 )
 

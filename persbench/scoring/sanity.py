@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from persbench.scoring.stats import Interval
 
 CHANCE_TOLERANCE = 0.08
+PREFIX = "sanity:"
+"""What the board puts before a rule's name."""
 
 NEGATIONS = frozenset(
     words("""

@@ -83,6 +83,8 @@ def test_records_of_other_settings_are_never_mixed(tmp_path: Path) -> None:
         run(settings(tmp_path, limit=3), quiet)
     with pytest.raises(PersbenchError, match=r"made with other settings \(model "):
         run(settings(tmp_path, model_args={"seed": 7}), quiet)
+    with pytest.raises(PersbenchError, match=r"made with other settings \(args None -> "):
+        run(settings(tmp_path, model_args={"max_length": 512}), quiet)
 
 
 SCRIPT = """
