@@ -53,7 +53,7 @@ class Piece:
         return sum(len(node.tokens) for node, _ in self.nodes)
 
 
-def build_tree(inputs: Sequence[Sequence[int]], continuations: Sequence[Sequence[int]]) -> Node:
+def build_tree(inputs: Sequence[Sequence[int]], continuations: Sequence[Sequence[int]], depth: int = 0) -> Node:
     """Build the radix tree of requests.
 
     Args:
@@ -64,7 +64,7 @@ def build_tree(inputs: Sequence[Sequence[int]], continuations: Sequence[Sequence
     Returns:
         The root, an empty run, whose subtree holds every distinct prefix once.
     """
-    root = Node([])
+    root = Node([], depth)
     _grow(root, sorted(map(list, inputs)))
     _measure(root)
     for request, (tokens, wanted) in enumerate(zip(inputs, continuations, strict=True)):
@@ -72,11 +72,16 @@ def build_tree(inputs: Sequence[Sequence[int]], continuations: Sequence[Sequence
     return root
 
 
+def distinct_tokens(inputs: Sequence[Sequence[int]]) -> int:
+    """Count the tokens that a tree of these inputs holds: the least a model must compute."""
+    return build_tree(inputs, [[] for _ in inputs]).size
+
+
 def _mark(root: Node, request: int, tokens: Sequence[int], wanted: Sequence[int]) -> None:
     """Note along a request's path at which places which tokens are to be scored."""
-    node, first = root, len(tokens) - len(wanted)
-    while node.depth + len(node.tokens) < len(tokens):
-        at = node.depth + len(node.tokens)
+    node, first, stop = root, root.depth + len(tokens) - len(wanted), root.depth + len(tokens)
+    while node.depth + len(node.tokens) < stop:
+        at = node.depth + len(node.tokens) - root.depth
         node = next(child for child in node.children if child.tokens[0] == tokens[at])
         for place in range(max(first, node.depth), node.depth + len(node.tokens)):
             node.targets.setdefault(place - node.depth, []).append((request, wanted[place - first]))
@@ -94,7 +99,7 @@ def _grow(root: Node, ordered: list[list[int]]) -> None:
             while end < stop and ordered[end][at] == token:
                 end += 1
             shared = _common(ordered[start], ordered[end - 1], at)
-            child = Node(ordered[start][at:shared], at)
+            child = Node(ordered[start][at:shared], root.depth + at)
             parent.children.append(child)
             stack.append((child, start, end, shared))
             start = end

@@ -10,37 +10,17 @@ import pytest
 import torch
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
-from tokenizers import Tokenizer
-from tokenizers.models import WordLevel
-from tokenizers.pre_tokenizers import Whitespace
-from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM, PreTrainedTokenizerFast
+from transformers import MistralConfig, MistralForCausalLM
 
 from persbench.harness.documents import documents_of
-from persbench.harness.prefix_lm import PrefixLM, distinct_tokens
+from persbench.harness.prefix_lm import PrefixLM
+from persbench.harness.token_tree import distinct_tokens
 from persbench.harness.rendering import render
 from persbench.models.fetch import fetch_model
 from persbench.packs.bundled import fake_pack
 from persbench.packs.load import load_pack
 from persbench.systems.prompted import get_system
-
-WORDS = [f"w{i}" for i in range(120)]
-SHAPE: dict[str, Any] = {
-    "vocab_size": 122, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
-    "num_key_value_heads": 2, "max_position_embeddings": 256,
-}  # fmt: skip
-
-
-def tokenizer() -> PreTrainedTokenizerFast:
-    words = Tokenizer(WordLevel({word: i for i, word in enumerate(["<unk>", "<eos>", *WORDS])}, unk_token="<unk>"))
-    words.pre_tokenizer = Whitespace()
-    return PreTrainedTokenizerFast(tokenizer_object=words, eos_token="<eos>", pad_token="<eos>", unk_token="<unk>")
-
-
-def tiny(kind: type[HFLM], **more: Any) -> Any:
-    torch.manual_seed(0)
-    model = LlamaForCausalLM(LlamaConfig(**SHAPE)).eval()
-    return kind(pretrained=model, tokenizer=tokenizer(), batch_size=4, device="cpu", max_length=200, **more)
-
+from tests.harness.tiny_model import SHAPE, WORDS, tiny, tokenizer
 
 def requests(count: int = 24) -> list[Instance]:
     prompt = " ".join(WORDS[i * 7 % 120] for i in range(60))

@@ -1,0 +1,82 @@
+"""How much of the work fits into the memory that the caches may take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+import torch
+
+from persbench.harness.generation import MOST_ROWS, PREFILL
+
+LARGEST_PIECE = 768  # beyond this a forward pass gains nothing and the mask grows as its square
+SMALLEST_PIECE = 16
+
+
+@dataclass(frozen=True)
+class CacheBudget:
+    """Sizes of what a model computes, and how many tokens or rows fit.
+
+    Attributes:
+        total: Bytes for caches, masks, logits and activations together.
+        cached: Bytes of a token in a key/value cache.
+        computed: Bytes beside it while it is computed: its logits, activations.
+        heads: Attention heads.
+        width: Bytes of a number.
+    """
+
+    total: int
+    cached: int
+    computed: int
+    heads: int
+    width: int
+
+    @classmethod
+    def of(cls, model: Any, gigabytes: float | None) -> CacheBudget:
+        """Read the sizes off a model's configuration; without a limit a quarter of the free memory is taken."""
+        if gigabytes is not None:
+            total = int(gigabytes * 2**30)
+        elif model.device.type == "cuda":
+            total = torch.cuda.mem_get_info(model.device)[0] // 4
+        else:
+            total = psutil.virtual_memory().available // 4
+        config = model.config.get_text_config()
+        width = torch.finfo(model.dtype).bits // 8
+        heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+        size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        return cls(
+            total=total,
+            cached=2 * config.num_hidden_layers * heads * size * width,
+            computed=(config.vocab_size + 32 * config.hidden_size) * width,
+            heads=config.num_attention_heads,
+            width=width,
+        )
+
+    @property
+    def kept(self) -> int:
+        """Bytes that the caches of finished replies may take until their next turn."""
+        return self.total // 2
+
+    def piece(self, longest: int, *, taken: int = 0) -> int:
+        """Return the largest piece that fits beside the longest path, or 0 where not even a small one does.
+
+        Args:
+            longest: Tokens of the longest request.
+            taken: Bytes that are in use already.
+        """
+        # A token of the piece has a row of the mask; the path is held twice while a longer one is put in its place.
+        beside = self.cached + self.computed + longest * self.width
+        most = (self.total - taken - 2 * longest * self.cached) // beside
+        return 0 if most < SMALLEST_PIECE else min(most, LARGEST_PIECE)
+
+    def rows(self, longest: int, *, shared: int = 0) -> int:
+        """Return how many rows of replies fit beside what is kept, or 0.
+
+        Args:
+            longest: Tokens of the longest request and its reply.
+            shared: Tokens of it that all rows share.
+        """
+        attention = 2 * PREFILL * self.heads * longest * 4  # one layer's scores and weights, in float32
+        left = self.total - self.kept - 2 * shared * self.cached - attention - PREFILL * (self.computed // 4)
+        return max(0, min(MOST_ROWS, left // ((longest - shared + 1) * self.cached + self.computed)))

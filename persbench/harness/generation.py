@@ -1,0 +1,188 @@
+"""Replies generated in continuous batches: a reply that ends makes room at once for the next one.
+
+Rows that begin with the same prompt share its cache (`kept_prefixes`), rows of unequal length share a batch without
+padding (`row_cache`), and what was computed for a finished reply is kept for the next turn of its dialogue.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers.generation.logits_process import (
+    LogitsProcessorList,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
+
+from persbench.harness.kept_prefixes import Branch, KeptPrefixes, Stem, longest_branch
+from persbench.harness.row_cache import RowCache
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+MOST_ROWS = 64  # beyond this a step gains little on a CPU, and the rows' memory is better kept for dialogues
+PREFILL = 1024  # tokens of a prompt computed in one pass
+LOOK_BACK = 4  # tokens beyond a stop string's own in which it may end
+
+
+@dataclass(eq=False)
+class Reply:
+    """One reply to be generated.
+
+    Attributes:
+        prompt: Token ids of the request.
+        limit: Most tokens of the reply.
+        stops: Texts that end it.
+        sampler: Draws a token from logits of shape (vocabulary,); None takes the best.
+        tokens: What was generated so far.
+    """
+
+    prompt: list[int]
+    limit: int
+    stops: tuple[str, ...] = ()
+    sampler: Callable[[torch.Tensor], int] | None = None
+    tokens: list[int] = field(default_factory=list)
+
+
+class ReplyGenerator:
+    """Generates replies that share a stem.
+
+    Args:
+        forward: The model: takes `input_ids`, `position_ids`, `attention_mask`, `past_key_values`, `stem`; returns the
+            logits of each row's last token, shape (rows, vocabulary).
+        tokenizer: Decodes, to find stop strings.
+        eos: Token ids that end a reply.
+        kept: Where the caches of finished replies go, and where those of earlier turns are found.
+        dtype: Of the mask.
+        device: Of the model.
+    """
+
+    def __init__(
+        self,
+        forward: Callable[..., torch.Tensor],
+        tokenizer: Any,
+        *,
+        eos: frozenset[int],
+        kept: KeptPrefixes,
+        dtype: torch.dtype,
+        device: torch.device,
+    ) -> None:
+        self.forward, self.tokenizer, self.eos, self.kept = forward, tokenizer, eos, kept
+        self.dtype, self.device = dtype, device
+        self._tails: dict[str, int] = {}
+
+    def run(
+        self, replies: Sequence[Reply], stem: Stem, *, slots: int, keep_within: int, done: Callable[[], object]
+    ) -> None:
+        """Generate all replies, as many at once as there are slots.
+
+        Args:
+            replies: All begin with the stem and have at least one token after it; longest first wastes least.
+            stem: What they share.
+            slots: Rows at once.
+            keep_within: Bytes that the kept caches may take.
+            done: Called after each reply.
+        """
+        room = max(len(reply.prompt) + reply.limit for reply in replies) - len(stem.tokens)
+        cache = RowCache(min(slots, len(replies)), room, stem.layers)
+        waiting, active = deque(replies), list[Reply]()
+        while waiting or active:
+            free = min(slots, len(replies)) - len(active)
+            if waiting and free >= max(1, min(slots, len(waiting)) // 4):
+                fresh = self._admit(waiting, free, stem, cache)
+                active += fresh
+                self._choose(fresh, self._prefill(fresh, stem, cache))
+            else:
+                tokens = [[reply.tokens[-1]] for reply in active]
+                self._choose(active, self._compute(tokens, slice(0, len(active)), stem, cache))
+            for row in reversed(range(len(active))):
+                if self._ended(active[row]):
+                    self._finish(active[row], row, stem, cache)
+                    active[row] = active[-1]
+                    active.pop()
+                    self.kept.shrink(keep_within)
+                    done()
+
+    def _admit(self, waiting: deque[Reply], free: int, stem: Stem, cache: RowCache) -> list[Reply]:
+        """Give rows to as many waiting replies as one pass can hold."""
+        fresh: list[Reply] = []
+        widest = 0
+        while waiting and len(fresh) < free:
+            tail = waiting[0].prompt[len(stem.tokens) :]
+            branch, known = longest_branch(stem, tail[:-1])
+            widest = max(widest, len(tail) - known)
+            if fresh and widest * (len(fresh) + 1) > PREFILL:
+                break
+            cache.put(branch.layers if branch else [], known)
+            fresh.append(waiting.popleft())
+        return fresh
+
+    def _prefill(self, fresh: list[Reply], stem: Stem, cache: RowCache) -> torch.Tensor:
+        rows = slice(cache.count - len(fresh), cache.count)
+        lengths = cache.lengths[rows]
+        tails = [r.prompt[len(stem.tokens) + known :] for r, known in zip(fresh, lengths, strict=True)]
+        while len(tails[0]) > PREFILL:  # only ever a row alone
+            self._compute([tails[0][:PREFILL]], rows, stem, cache)
+            tails[0] = tails[0][PREFILL:]
+        return self._compute(tails, rows, stem, cache)
+
+    def _compute(self, tokens: list[list[int]], rows: slice, stem: Stem, cache: RowCache) -> torch.Tensor:
+        places = cache.aim(rows, [len(row) for row in tokens], device=self.device)
+        width = places.shape[1]
+        return self.forward(
+            input_ids=torch.tensor([[0] * (width - len(row)) + row for row in tokens], device=self.device),
+            position_ids=places + len(stem.tokens),
+            attention_mask=cache.mask(places, self.dtype),
+            past_key_values=cache,
+            stem=stem.layers if stem.tokens else None,
+        )
+
+    @staticmethod
+    def _choose(replies: list[Reply], logits: torch.Tensor) -> None:
+        best = logits.argmax(dim=-1).tolist()
+        for row, reply in enumerate(replies):
+            reply.tokens.append(reply.sampler(logits[row]) if reply.sampler else best[row])
+
+    def _ended(self, reply: Reply) -> bool:
+        if reply.tokens[-1] in self.eos or len(reply.tokens) >= reply.limit:
+            return True
+        for stop in reply.stops:
+            if stop not in self._tails:
+                self._tails[stop] = len(self.tokenizer.encode(stop, add_special_tokens=False)) + LOOK_BACK
+            if stop in self.tokenizer.decode(reply.tokens[-self._tails[stop] :]):
+                return True
+        return False
+
+    def _finish(self, reply: Reply, row: int, stem: Stem, cache: RowCache) -> None:
+        seen = (reply.prompt + reply.tokens)[len(stem.tokens) :][: cache.lengths[row]]
+        stem.branches.append(Branch(seen, cache.take(row)))
+        cache.drop(row)
+
+
+def sampler(seed: int, *, temperature: float, top_k: int, top_p: float) -> Callable[[torch.Tensor], int]:
+    """Return a sampler with a stream of random numbers of its own, so that no reply depends on its neighbours.
+
+    Args:
+        seed: Of its random numbers.
+        temperature: Above 0; 1 leaves the distribution as it is.
+        top_k: Most probable tokens kept; 0 keeps all.
+        top_p: Probability mass kept; 1 keeps all.
+    """
+    warpers = LogitsProcessorList()
+    if temperature != 1:
+        warpers.append(TemperatureLogitsWarper(temperature))
+    if top_k:
+        warpers.append(TopKLogitsWarper(top_k))
+    if top_p < 1:
+        warpers.append(TopPLogitsWarper(top_p))
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(logits: torch.Tensor) -> int:
+        scores = warpers(torch.zeros(1, 0, dtype=torch.long), logits[None].float().cpu())
+        return int(torch.multinomial(scores.softmax(dim=-1)[0], 1, generator=generator))
+
+    return draw

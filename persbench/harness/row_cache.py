@@ -1,0 +1,188 @@
+"""A key/value cache of rows of unequal length after one shared stem, and the attention that reads both.
+
+lm-eval's `hf` pads a batch to its longest row, copies the whole cache at every token and holds the shared prompt once a
+row. Here every row has a place of its own in a buffer that is written in place, and the stem is read by all rows in one
+matrix product (as in Hydragen, arXiv 2402.05099: the softmax runs over both parts, so the result is the same).
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers import AttentionInterface
+from transformers.cache_utils import Cache
+from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, AttentionMaskInterface
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from persbench.harness.kept_prefixes import Layers
+
+ATTENTION = "persbench_rows"
+
+
+class RowCache(Cache):  # type: ignore[misc]
+    """Keys and values of up to `slots` rows of up to `room` tokens after the stem.
+
+    Rows `0..count-1` are in use. Buffers have shape (slots, key/value heads, room + 1, head size); the last column takes
+    what padding writes and is never read.
+    """
+
+    def __init__(self, slots: int, room: int, like: Layers) -> None:
+        """Make the buffers, in the shape of a stem's layers.
+
+        Zeros, not whatever memory held: a masked place has weight 0, and 0 times NaN is NaN.
+        """
+        super().__init__(layers=[])
+        self.room = room
+        self.lengths: list[int] = []
+        self.buffers: Layers = [
+            (
+                keys.new_zeros((slots, keys.shape[0], room + 1, keys.shape[2])),
+                values.new_zeros((slots, values.shape[0], room + 1, values.shape[2])),
+            )
+            for keys, values in like
+        ]
+        self._rows = slice(0, 0)
+        self._columns = torch.zeros(0, dtype=torch.long)
+        self._reach = 0
+
+    @property
+    def count(self) -> int:
+        """Rows in use."""
+        return len(self.lengths)
+
+    def get_seq_length(self, layer_idx: int = 0) -> int:  # noqa: ARG002 - transformers' signature
+        """Longest row, which is all that transformers asks before positions are given."""
+        return max(self.lengths, default=0)
+
+    def aim(self, rows: slice, fresh: Sequence[int], *, device: torch.device) -> torch.Tensor:
+        """Say where the next forward pass writes.
+
+        Args:
+            rows: The rows it computes.
+            fresh: Tokens that it adds to each; shorter rows are padded on the left to the longest.
+            device: Of the model.
+
+        Returns:
+            Place of each token after the stem, shape (rows, tokens), 0 for padding.
+        """
+        starts = torch.tensor(self.lengths[rows], device=device)
+        counts = torch.tensor(list(fresh), device=device)
+        width = int(counts.max())
+        places = starts[:, None] + torch.arange(width, device=device) - (width - counts)[:, None]
+        padding = torch.arange(width, device=device) < (width - counts)[:, None]
+        self._rows, self._columns = rows, places.masked_fill(padding, self.room)
+        for row, added in zip(range(rows.start, rows.stop), fresh, strict=True):
+            self.lengths[row] += added
+        self._reach = max(self.lengths[rows])
+        return places.masked_fill(padding, 0)
+
+    def mask(self, places: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+        """Let each token see its row up to itself.
+
+        Returns:
+            Additive mask of shape (rows, 1, tokens, reach).
+        """
+        hidden = torch.arange(self._reach, device=places.device) > places[..., None]
+        return torch.zeros(hidden.shape, dtype=dtype, device=places.device).masked_fill_(
+            hidden, torch.finfo(dtype).min
+        )[:, None]
+
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, layer_idx: int, *_: Any, **__: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Write one layer's new keys and values, shape (rows, key/value heads, tokens, head size).
+
+        Returns:
+            All of the rows' keys and values so far, shape (rows, key/value heads, reach, head size).
+        """
+        where = torch.arange(self._rows.start, self._rows.stop, device=key_states.device)[:, None]
+        keys, values = self.buffers[layer_idx]
+        keys[where, :, self._columns] = key_states.transpose(1, 2)
+        values[where, :, self._columns] = value_states.transpose(1, 2)
+        return keys[self._rows, :, : self._reach], values[self._rows, :, : self._reach]
+
+    def put(self, layers: Layers, length: int) -> None:
+        """Begin a row with the first `length` tokens of a kept branch."""
+        row = self.count
+        self.lengths.append(length)
+        for (keys, values), (kept_keys, kept_values) in zip(self.buffers, layers, strict=bool(length)):
+            keys[row, :, :length] = kept_keys[:, :length]
+            values[row, :, :length] = kept_values[:, :length]
+
+    def take(self, row: int) -> Layers:
+        """Return a copy of a row's keys and values."""
+        length = self.lengths[row]
+        return [(keys[row, :, :length].clone(), values[row, :, :length].clone()) for keys, values in self.buffers]
+
+    def drop(self, row: int) -> None:
+        """Free a row; the last one moves to its place."""
+        last = self.lengths.pop()
+        if row < self.count:
+            self.lengths[row] = last
+            for keys, values in self.buffers:
+                keys[row, :, :last] = keys[self.count, :, :last]
+                values[row, :, :last] = values[self.count, :, :last]
+
+
+def attend(
+    module: Any,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor,
+    scaling: float | None = None,
+    stem: Layers | None = None,
+    **_: Any,
+) -> tuple[torch.Tensor, None]:
+    """Attend to the stem that all rows share and to each row's own tokens, under one softmax.
+
+    Args:
+        module: The attention layer; only its index is read.
+        query: Shape (rows, heads, tokens, head size).
+        key: Shape (rows, key/value heads, reach, head size); `value` alike.
+        value: See `key`.
+        attention_mask: Additive, shape (rows, 1, tokens, reach).
+        scaling: Factor on the products; 1 / sqrt(head size) by default.
+        stem: Keys and values of the stem for every layer.
+
+    Returns:
+        Shape (rows, tokens, heads, head size), and None for the weights.
+    """
+    rows, heads, tokens, size = query.shape
+    shared = key.shape[1]
+    group = heads // shared
+    asked = query.reshape(rows, shared, group * tokens, size) * (size**-0.5 if scaling is None else scaling)
+    scores = (asked @ key.transpose(-1, -2)).view(rows, shared, group, tokens, -1) + attention_mask[:, :, None]
+    scores = scores.view(rows, shared, group * tokens, -1)
+    if not stem:
+        weights = scores.softmax(dim=-1, dtype=torch.float32).to(query.dtype)
+        found = weights @ value
+    else:
+        stem_keys, stem_values = stem[module.layer_idx]
+        flat = asked.transpose(0, 1).reshape(shared, rows * group * tokens, size)
+        before = (flat @ stem_keys.transpose(-1, -2)).view(shared, rows, group * tokens, -1)
+        length = before.shape[-1]
+        weights = torch.cat([before.transpose(0, 1), scores], dim=-1)
+        weights = weights.softmax(dim=-1, dtype=torch.float32).to(query.dtype)
+        seen = weights[..., :length].transpose(0, 1).reshape(shared, rows * group * tokens, length) @ stem_values
+        found = weights[..., length:] @ value + seen.view(shared, rows, group * tokens, -1).transpose(0, 1)
+    return found.reshape(rows, heads, tokens, -1).transpose(1, 2).contiguous(), None
+
+
+AttentionInterface.register(ATTENTION, attend)
+AttentionMaskInterface.register(ATTENTION, ALL_MASK_ATTENTION_FUNCTIONS["sdpa"])
+
+
+@contextmanager
+def row_attention(model: Any) -> Iterator[None]:
+    """Let a model attend by rows inside the block."""
+    usual = model.config._attn_implementation  # noqa: SLF001 - transformers has no public reader
+    model.set_attn_implementation(ATTENTION)
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(usual)

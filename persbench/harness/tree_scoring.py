@@ -1,0 +1,162 @@
+"""Scores requests by their token tree: what goes into each forward pass, and how scores come out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from persbench.harness.token_tree import Piece, build_tree, plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from transformers import DynamicCache
+
+CHUNK = 16  # rows of logits scored at once: few enough to stay in a processor's cache
+
+
+class TreeScorer:
+    """Log-likelihoods of many requests, each distinct token computed once.
+
+    Args:
+        forward: The model: takes the places whose logits are needed, `input_ids`, `position_ids`, `attention_mask` and
+            `past_key_values`; returns shape (1, places, vocabulary).
+        most: Largest number of tokens in a pass.
+        dtype: Of the mask.
+        softmax_dtype: In which the softmax is computed; the logits' own if None.
+        device: Of the model.
+    """
+
+    def __init__(
+        self,
+        forward: Callable[..., torch.Tensor],
+        *,
+        most: int,
+        dtype: torch.dtype,
+        softmax_dtype: torch.dtype | None,
+        device: torch.device,
+    ) -> None:
+        self.forward, self.most = forward, most
+        self.dtype, self.softmax_dtype, self.device = dtype, softmax_dtype, device
+
+    def score(
+        self,
+        inputs: Sequence[Sequence[int]],
+        continuations: Sequence[Sequence[int]],
+        cache: DynamicCache,
+        held: int = 0,
+        progress: Callable[[int], Any] = int,
+    ) -> list[tuple[float, bool]]:
+        """Score each request's continuation.
+
+        Args:
+            inputs: What the model reads, token ids.
+            continuations: What it is to predict at the last tokens of each.
+            cache: Empty, or holding the first `held` tokens, which all inputs share.
+            held: See `cache`.
+            progress: Told how many more of the requests are done.
+
+        Returns:
+            Log-likelihood, and whether greedy decoding would have written just that.
+        """
+        root = build_tree([tokens[held:] for tokens in inputs], continuations, depth=held)
+        total = torch.zeros(len(inputs), dtype=torch.float64)
+        greedy = torch.ones(len(inputs), dtype=torch.bool)
+        done = 0
+        with torch.inference_mode():
+            for piece in plan(root, self.most):
+                surplus = cache.get_seq_length() - piece.past
+                if surplus > 0:  # back to the path before this piece
+                    cache.crop(-surplus)
+                places, asked = questions(piece)
+                logits = self._pass(piece, cache, places)
+                if asked:
+                    rows, names, tokens = torch.tensor(asked).T
+                    found, best = score(logits, rows.to(logits.device), tokens.to(logits.device), self.softmax_dtype)
+                    total.index_add_(0, names, found)
+                    greedy[names[~best]] = False
+                before, done = len(inputs) * done // root.size, done + piece.length
+                progress(len(inputs) * done // root.size - before)
+        return [(float(each), bool(same)) for each, same in zip(total, greedy, strict=True)]
+
+    def _pass(self, piece: Piece, cache: DynamicCache, places: list[int]) -> torch.Tensor:
+        """Compute a piece on top of the cache; return the logits at some of its places, shape (places, vocabulary)."""
+        ids, positions = tokens_and_positions(piece)
+        return self.forward(
+            torch.tensor(places or [len(ids) - 1], device=self.device),
+            input_ids=torch.tensor([ids], device=self.device),
+            position_ids=torch.tensor([positions], device=self.device),
+            attention_mask=ancestor_mask(piece, self.dtype).to(self.device),
+            past_key_values=cache,
+        )[0]
+
+
+def tokens_and_positions(piece: Piece) -> tuple[list[int], list[int]]:
+    """Return the piece's token ids and their positions in their own requests."""
+    ids = [token for node, _ in piece.nodes for token in node.tokens]
+    return ids, [node.depth + i for node, _ in piece.nodes for i in range(len(node.tokens))]
+
+
+def questions(piece: Piece) -> tuple[list[int], list[tuple[int, int, int]]]:
+    """Return the places of the piece whose logits are needed, and what is asked there.
+
+    Returns:
+        Places in order, and (row among them, request, token) for each token to be scored.
+    """
+    places: list[int] = []
+    asked: list[tuple[int, int, int]] = []
+    start = 0
+    for node, _ in piece.nodes:
+        for place, targets in node.targets.items():
+            asked += [(len(places), request, token) for request, token in targets]
+            places.append(start + place)
+        start += len(node.tokens)
+    return places, asked
+
+
+def ancestor_mask(piece: Piece, dtype: torch.dtype) -> torch.Tensor:
+    """Let each token see the path before the piece, its ancestors in it, and itself.
+
+    Returns:
+        Additive mask of shape (1, 1, tokens, past + tokens).
+    """
+    length = piece.length
+    seen = torch.zeros(length, length, dtype=torch.bool)
+    ends: list[int] = []
+    start = 0
+    for node, parent in piece.nodes:
+        stop = start + len(node.tokens)
+        if parent >= 0:
+            seen[start:stop] = seen[ends[parent] - 1]
+        seen[start:stop, start:stop] = torch.ones(stop - start, stop - start, dtype=torch.bool).tril()
+        ends.append(stop)
+        start = stop
+    mask = torch.zeros(length, piece.past + length, dtype=dtype)
+    mask[:, piece.past :].masked_fill_(~seen, torch.finfo(dtype).min)
+    return mask[None, None]
+
+
+def score(
+    logits: torch.Tensor, rows: torch.Tensor, tokens: torch.Tensor, dtype: torch.dtype | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Score tokens under next-token logits, a few rows at a time.
+
+    Args:
+        logits: Shape (rows, vocabulary).
+        rows: Row of each asked token, ascending.
+        tokens: The asked tokens.
+        dtype: In which the softmax is computed; the logits' own if None.
+
+    Returns:
+        Log-probability of each asked token (float64, on the CPU), and whether it is the most probable one.
+    """
+    found, best = [torch.zeros(0, dtype=torch.float64)], [torch.zeros(0, dtype=torch.bool)]
+    for start in range(0, len(logits), CHUNK):
+        part = logits[start : start + CHUNK].to(dtype or logits.dtype)
+        inside = (rows >= start) & (rows < start + CHUNK)
+        row, token = rows[inside] - start, tokens[inside]
+        # As log_softmax does it, without writing the whole vocabulary out.
+        found.append((part[row, token] - part.logsumexp(dim=-1)[row]).double().cpu())
+        best.append((part.argmax(dim=-1)[row] == token).cpu())
+    return torch.cat(found), torch.cat(best)

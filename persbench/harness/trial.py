@@ -1,0 +1,80 @@
+"""Trials on a few tokens: may this model's caches be shared, or must it go `hf`'s way?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from tqdm import tqdm
+from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer
+
+from persbench.harness.generation import Reply
+from persbench.harness.kept_prefixes import KeptPrefixes
+
+if TYPE_CHECKING:
+    from persbench.harness.prefix_lm import PrefixLM
+
+TOKENS = [5 + i * 7 % 90 for i in range(24)]
+INPUTS = [TOKENS[:12], TOKENS[:8] + TOKENS[14:20], TOKENS[:8] + TOKENS[18:24], TOKENS[:4] + TOKENS[20:]]
+WANTED = [[7, 8], [9, 10], [11, 12], [13, 14]]
+
+
+def obstacle(lm: PrefixLM, what: str) -> str:
+    """Say why a model's `scores` or `replies` cannot share caches, or nothing.
+
+    A model may fail in any way of its own when its attention is taken in hand, so whatever the trial raises is a reason
+    and no error.
+    """
+    if lm.backend != "causal":
+        return "not a causal model"
+    cache = DynamicCache(config=lm.model.config)
+    if cache.layers and not all(type(layer) is DynamicLayer for layer in cache.layers):
+        kinds = sorted({type(layer).__name__ for layer in cache.layers})
+        return f"its cache has layers that cannot be forked ({', '.join(kinds)})"
+    computed, kept, lm.kept = lm.tokens_computed, lm.kept, KeptPrefixes()
+    try:
+        worst = _scores(lm) if what == "scores" else _replies(lm)
+    except Exception as error:  # noqa: BLE001 - see above
+        return f"a trial of shared prefixes failed ({type(error).__name__}: {error})"
+    finally:
+        lm.tokens_computed, lm.kept = computed, kept
+    tolerance = 1e-2 if lm.model.dtype == torch.float32 else 0.5
+    return "" if worst < tolerance else f"its {what} change by {worst:.3f} when prefixes are shared"
+
+
+def _plain(lm: PrefixLM, tokens: list[int]) -> torch.Tensor:
+    with torch.inference_mode():
+        logits: torch.Tensor = lm.model(input_ids=torch.tensor([tokens], device=lm.device)).logits[0]
+    return logits.float()
+
+
+def _scores(lm: PrefixLM) -> float:
+    """Largest difference in nats between shared and plain scores."""
+    alone = []
+    for tokens, wanted in zip(INPUTS, WANTED, strict=True):
+        rows = torch.log_softmax(_plain(lm, tokens)[-len(wanted) :], dim=-1)
+        alone.append(float(rows[range(len(wanted)), wanted].double().sum()))
+    scorer = lm.scorer(12)
+    shared = scorer.score(INPUTS, WANTED, DynamicCache(config=lm.model.config))
+    return max(abs(a - b) for (a, _), b in zip(shared, alone, strict=True))
+
+
+def _replies(lm: PrefixLM) -> float:
+    """Largest difference in a logit between replies generated together and alone, two turns long."""
+    worst = 0.0
+    seen: list[tuple[Reply, torch.Tensor]] = []
+    replies = [Reply(tokens, 3) for tokens in INPUTS]
+    for _ in range(2):
+        for reply in replies:
+
+            def note(logits: torch.Tensor, reply: Reply = reply) -> int:
+                seen.append((Reply(reply.prompt + reply.tokens, 0), logits.float().clone()))
+                return int(logits.argmax())
+
+            reply.sampler = note
+        lm.generate(replies, tqdm(disable=True))
+        replies = [Reply(reply.prompt + reply.tokens + [17, 23], 3) for reply in replies]
+    for reply, logits in seen:
+        worst = max(worst, float((_plain(lm, reply.prompt)[-1] - logits).abs().max()))
+    return worst

@@ -1,0 +1,133 @@
+"""Replies of the prefix model: `hf`'s words, a cache kept from turn to turn, no batch held up by one long reply."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+from lm_eval.api.instance import Instance
+from lm_eval.models.huggingface import HFLM
+
+from persbench.harness.cache_budget import CacheBudget
+from persbench.harness.prefix_lm import PrefixLM
+from tests.harness.tiny_model import WORDS, tiny
+
+PROMPT = " ".join(WORDS[i * 7 % 120] for i in range(60))
+
+
+def asks(contexts: list[str], **settings: Any) -> list[Instance]:
+    settings = {"until": ["w3"], "max_gen_toks": 12, "do_sample": False} | settings
+    return [Instance("generate_until", {}, (text, settings), i, ("t", i, 1)) for i, text in enumerate(contexts)]
+
+
+def replies(lm: Any, contexts: list[str], **settings: Any) -> list[str]:
+    found: list[str] = lm.generate_until(asks(contexts, **settings), disable_tqdm=True)
+    return found
+
+
+CONTEXTS = {
+    "shared": [f"{PROMPT} w{i} w{i + 1}" + " w9" * (i % 5) for i in range(20)],
+    "two prompts": [f"{PROMPT if i % 2 else PROMPT[::-1].replace(' w', ' ')} w{i}" for i in range(12)],
+    "nothing shared": [f"w{i} w7" for i in range(9)],
+    "one": [f"{PROMPT} w4"],
+    "equal": [f"{PROMPT} w4"] * 3,
+    "one token": ["w5", "w6 w7"],
+}
+
+
+@pytest.mark.parametrize("name", CONTEXTS)
+def test_greedy_replies_are_those_of_hf(name: str) -> None:
+    assert replies(tiny(PrefixLM), CONTEXTS[name]) == replies(tiny(HFLM), CONTEXTS[name])
+
+
+def test_more_replies_than_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("persbench.harness.cache_budget.MOST_ROWS", 3)
+    assert replies(tiny(PrefixLM), CONTEXTS["shared"]) == replies(tiny(HFLM), CONTEXTS["shared"])
+
+
+def test_a_prompt_longer_than_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("persbench.harness.generation.PREFILL", 16)
+    contexts = [f"w1 {PROMPT}", f"w2 {PROMPT} w3"]
+    assert replies(tiny(PrefixLM), contexts) == replies(tiny(HFLM), contexts)
+
+
+def test_contexts_longer_than_the_model_are_cut_as_hf_cuts_them() -> None:
+    contexts = [" ".join(WORDS[(i + k) % 120] for i in range(400)) for k in range(2)]
+    assert replies(tiny(PrefixLM), contexts) == replies(tiny(HFLM), contexts)
+
+
+def turns(lm: Any, count: int = 5) -> list[list[str]]:
+    histories = [f"{PROMPT} w{i} w8" for i in range(4)]
+    found = []
+    for turn in range(count):
+        said = replies(lm, histories, max_gen_toks=30)
+        histories = [f"{h} {reply} w{turn} w11 w12" for h, reply in zip(histories, said, strict=True)]
+        found.append(said)
+    return found
+
+
+def test_a_dialogue_computes_only_what_was_added() -> None:
+    lm, plain = tiny(PrefixLM, max_length=256), tiny(HFLM, max_length=256)
+    first, fifth = turns(lm, 1), 0
+    assert first == turns(plain, 1)
+    lm.forget()
+    assert turns(lm) == turns(plain)
+    before = lm.tokens_computed
+    replies(lm, [f"{PROMPT} w{i} w8" for i in range(4)], max_gen_toks=1)
+    fifth = lm.tokens_computed - before
+    assert fifth <= 2 * 4  # the last tokens of four prompts: all else is kept
+
+
+def test_a_probe_is_scored_on_its_dialogue_s_cache() -> None:
+    lm, plain = tiny(PrefixLM, max_length=256), tiny(HFLM, max_length=256)
+    contexts = [f"{PROMPT} " + " ".join(WORDS[(i * k) % 120] for i in range(90)) for k in (3, 7)]
+    replies(lm, contexts)
+    probes = [
+        Instance("loglikelihood", {}, (f"{context} w2", f" w{c} w1"), i, ("t", i, 1))
+        for i, context in enumerate(contexts)
+        for c in range(4)
+    ]
+    before = lm.tokens_computed
+    found = lm.loglikelihood(probes, disable_tqdm=True)
+    assert lm.tokens_computed - before < 2 * 20
+    expected = plain.loglikelihood(probes, disable_tqdm=True)
+    assert [f[0] for f in found] == pytest.approx([e[0] for e in expected], abs=1e-4)
+
+
+def test_sampled_replies_do_not_depend_on_their_neighbours() -> None:
+    settings = {"do_sample": True, "temperature": 1.0, "max_gen_toks": 8}
+    together = replies(tiny(PrefixLM), CONTEXTS["shared"], **settings)
+    alone = [replies(tiny(PrefixLM), [context], **settings)[0] for context in CONTEXTS["shared"]]
+    assert together == alone
+    twice = replies(tiny(PrefixLM), CONTEXTS["equal"], **settings)
+    assert len(set(twice)) > 1, "equal requests are drawn apart"
+
+
+def test_settings_of_transformers_own_go_hf_s_way(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        found = replies(tiny(PrefixLM), CONTEXTS["shared"], num_beams=2)
+    assert "hf's way: the setting num_beams" in caplog.text
+    assert found == replies(tiny(HFLM), CONTEXTS["shared"], num_beams=2)
+
+
+def test_a_budget_too_small_goes_hf_s_way(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        found = replies(tiny(PrefixLM, max_cache_gb=0.0), CONTEXTS["shared"])
+    assert "max_cache_gb is too small" in caplog.text
+    assert found == replies(tiny(HFLM), CONTEXTS["shared"])
+
+
+def test_kept_caches_stay_within_their_half_of_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    lm = tiny(PrefixLM)
+    said, size = turns(lm, 4), lm.kept.size
+    lm.forget()
+    monkeypatch.setattr(CacheBudget, "kept", size // 3)
+    assert turns(lm, 4) == said == turns(tiny(HFLM), 4)
+    assert 0 < lm.kept.size <= size // 3
+
+
+def test_different_settings_in_one_call() -> None:
+    mixed = [*asks(CONTEXTS["shared"][:3]), *asks(CONTEXTS["shared"][:3], max_gen_toks=2, until=[])]
+    expected = tiny(HFLM).generate_until(mixed, disable_tqdm=True)
+    assert tiny(PrefixLM).generate_until(mixed, disable_tqdm=True) == expected
