@@ -169,7 +169,7 @@ def table(
     """Print the board: every system with intervals, counts, chance levels and signatures."""
     from persbench.errors import UnknownNameError
     from persbench.report import table as tables
-    from persbench.report.board import lines_of
+    from persbench.report.board import lines_of, table_titles
     from persbench.report.cells import load_cells
 
     writers = {"text": tables.terminal_board, "markdown": tables.markdown_board, "csv": tables.csv_board}
@@ -178,7 +178,7 @@ def table(
     cells, faults = load_cells(folder)
     for fault in faults:
         err_console.print(f"left out: {fault}", style="yellow", markup=False)
-    board = writers[style](lines_of(cells, "board"), lines_of(cells, "replies"))
+    board = writers[style]({name: lines_of(cells, name) for name in table_titles()})
     if isinstance(board, str):
         typer.echo(board, nl=False)
     else:

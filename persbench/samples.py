@@ -22,6 +22,13 @@ KEPT = (
     "chance",
     "system",
     "pack_hash",
+    "statement",
+    "target",
+    "probes",
+    "transcripts",
+    "faults",
+    "dropped_turns",
+    "chosen",
 )
 
 
@@ -34,17 +41,27 @@ def sample_row(sample: Mapping[str, Any]) -> Row:
 
     Returns:
         The document's bookkeeping; for choices `loglikelihoods` (nats, None where the model gave no finite number) and
-        `bytes`, for generation `reply`; `metrics` as name -> [value, scored].
+        `bytes`, or such a list for each of several `branches`; for generation `reply`, or `replies` where there are
+        several; `metrics` as name -> [value, scored].
     """
     doc = sample["doc"]
     row: Row = {key: doc[key] for key in KEPT if key in doc}
     responses = [response[0] for response in sample["resps"]]
     if responses and isinstance(responses[0], str):
-        row["reply"] = responses[0]
+        row |= {"reply": responses[0]} if len(responses) == 1 else {"replies": responses}
         row.pop("anchors", None)
     else:
-        row["loglikelihoods"] = [_finite(float(pair[0])) for pair in responses]
+        lls = [_finite(float(pair[0])) for pair in responses]
         row["bytes"] = [len(text.encode()) for text in doc["candidates"]]
+        if "branches" in doc:
+            row.pop("anchors", None)
+            row["branches"] = [
+                {key: branch[key] for key in ("label", "anchors", "calm") if branch.get(key) is not None}
+                | {"loglikelihoods": lls[i * len(row["bytes"]) : (i + 1) * len(row["bytes"])]}
+                for i, branch in enumerate(doc["branches"])
+            ]
+        else:
+            row["loglikelihoods"] = lls
     row["metrics"] = {name: _pair(sample[name]) for name in sample["metrics"]}
     return row
 

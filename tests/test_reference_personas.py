@@ -10,9 +10,10 @@ import pytest
 
 from persbench.data.audit import audit
 from persbench.data.counts import markdown_table, table_1
-from persbench.harness.documents import documents_of, stance_holders
+from persbench.harness.documents import documents_of
+from persbench.harness.documents.alignment import stance_holders
 from persbench.harness.run import run
-from persbench.harness.sanity_cells import CHOICE_TASKS, rules_of, sanity_rows, sanity_systems
+from persbench.harness.sanity_cells import SURFACE_TASKS, rules_of, sanity_rows, sanity_systems
 from persbench.harness.settings import RunSettings
 from persbench.harness.task_index import expand, tasks_folder
 from persbench.models.embedder import default_embedder
@@ -42,7 +43,7 @@ def test_two_stages_and_every_shared_question_answered_by_all(pack: Pack) -> Non
 
 def test_sanity_systems_are_at_chance_on_every_choice_task(pack: Pack) -> None:
     """Design: intervals at Bonferroni over systems x tasks hold chance, and the mean is within 0.08 of it."""
-    tasks = [task for task in expand(["persbench_alignment"], tasks_folder()) if task.name in CHOICE_TASKS]
+    tasks = [task for task in expand(["persbench"], tasks_folder()) if task.name in SURFACE_TASKS]
     rules = rules_of(pack)
     cells = [
         Cell(name, data.persona.id, {}, sanity_rows(rules[name.removeprefix(PREFIX)], tasks, pack, data))

@@ -21,6 +21,7 @@ from lm_eval.api.instance import Instance
 
 from persbench.errors import PersbenchError
 from persbench.harness.backend import adapter_of, backend_fingerprint
+from persbench.harness.documents.base import branches_of
 from persbench.harness.rendering import ChatTemplate, Rendered, render
 from persbench.models.fetch import cache_dir
 from persbench.scoring.choice import per_byte
@@ -37,10 +38,10 @@ def neutral_prompts() -> tuple[str, ...]:
 
 
 class AnchorStore:
-    """Log-likelihoods of one model's anchor requests, in an append-only file.
+    """Log-likelihoods and replies of one untuned model without a persona, in an append-only file.
 
-    Each line is `{"key": sha256 of context and candidate, "ll": nats}`. Lines are appended whole, so a killed run
-    leaves at most one broken last line, which is passed over and computed again.
+    Each line is `{"key": sha256 of context and candidate, "ll": nats}`, or `"reply"` in the place of `"ll"`. Lines are
+    appended whole, so a killed run leaves at most one broken last line, which is passed over and computed again.
 
     Args:
         folder: Where the files of all models stand.
@@ -49,7 +50,7 @@ class AnchorStore:
 
     def __init__(self, folder: Path, fingerprint: str) -> None:
         self.path = folder / f"{fingerprint}.jsonl"
-        self._known: dict[str, float] = {}
+        self._known: dict[str, float | str] = {}
         if self.path.exists():
             for line in self.path.read_text("utf-8", errors="replace").splitlines():
                 self._remember(line)
@@ -57,21 +58,29 @@ class AnchorStore:
     def _remember(self, line: str) -> None:
         try:
             row = json.loads(line)
-            self._known[row["key"]] = float(row["ll"])
+            self._known[row["key"]] = str(row["reply"]) if "reply" in row else float(row["ll"])
         except (ValueError, KeyError, TypeError):
             return  # the broken last line of a killed run
 
     def get(self, key: str) -> float | None:
         """Return a stored log-likelihood in nats, or None."""
-        return self._known.get(key)
+        found = self._known.get(key)
+        return found if isinstance(found, float) else None
 
-    def add(self, rows: Sequence[tuple[str, float]]) -> None:
+    def get_reply(self, key: str) -> str | None:
+        """Return a stored reply, or None."""
+        found = self._known.get(key)
+        return found if isinstance(found, str) else None
+
+    def add(self, rows: Sequence[tuple[str, float | str]]) -> None:
         """Append rows in one write.
 
         Raises:
             PersbenchError: The file cannot be written.
         """
-        text = "".join(json.dumps({"key": key, "ll": ll}) + "\n" for key, ll in rows)
+        text = "".join(
+            json.dumps({"key": key, "reply" if isinstance(value, str) else "ll": value}) + "\n" for key, value in rows
+        )
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             # A leading newline ends whatever a killed writer left; empty lines are passed over.
@@ -106,7 +115,8 @@ def anchor_documents(
     earlier, perhaps killed, run had stored already.
 
     Args:
-        documents: Choice documents with `ask` and `candidates`; changed in place.
+        documents: Choice documents with `ask` (or the conversation up to it as `turns`) and `candidates`; changed in
+            place.
         lm: The lm-eval model, untuned.
         chat_template: Its bound `apply_chat_template`, or None.
         folder: Where to store; the user's cache by default.
@@ -116,50 +126,68 @@ def anchor_documents(
     """
     store = AnchorStore(folder or default_folder(), backend_fingerprint(lm))
     for document in documents:
-        contexts = [
-            render([{"role": "system", "content": p}, {"role": "user", "content": document["ask"]}], chat_template)
-            for p in neutral_prompts()
+        turns = document.get("turns") or [{"role": "user", "content": document["ask"]}]
+        contexts = [render([{"role": "system", "content": p}, *turns], chat_template) for p in neutral_prompts()]
+        by_context = calm_likelihoods(contexts, document["candidates"], lm, store)
+        scores = [per_byte(lls, document["candidates"]) for lls in by_context]
+        document["anchors"] = [_mean(column) for column in zip(*scores, strict=True)]
+
+
+def calm_likelihoods(
+    contexts: Sequence[Rendered], candidates: Sequence[str], lm: Any, store: AnchorStore
+) -> list[list[float]]:
+    """Return log-likelihoods of candidates after contexts without a persona, stored or computed as one unit.
+
+    Returns:
+        Nats, one list a context.
+
+    Raises:
+        PersbenchError: The model carries an adapter and a number is not stored yet.
+    """
+    keys = [[request_key(context, context.delimiter + text) for text in candidates] for context in contexts]
+    found = [[store.get(key) for key in row] for row in keys]
+    if any(ll is None for row in found for ll in row):
+        require_untuned(lm)
+        requests = [
+            Instance("loglikelihood", {}, (context.context, context.delimiter + text), i, ("anchor", i, 1))
+            for context in contexts
+            for i, text in enumerate(candidates)
         ]
-        stored = _lookup(store, contexts, document["candidates"])
-        if stored is None:
-            stored = _compute(store, contexts, document["candidates"], lm)
-        document["anchors"] = [_mean(per_byte(lls, [text] * len(lls))) for text, lls in stored]
+        computed = iter([float(ll) for ll, _ in lm.loglikelihood(requests, **quiet(lm.loglikelihood))])
+        found = [[next(computed) for _ in row] for row in keys]
+        store.add(
+            [
+                (key, ll)
+                for row, lls in zip(keys, found, strict=True)
+                for key, ll in zip(row, lls, strict=True)
+                if ll is not None
+            ]
+        )
+    return [[ll for ll in row if ll is not None] for row in found]
 
 
-def _key(rendered: Rendered, candidate: str) -> str:
+def request_key(rendered: Rendered, rest: str) -> str:
+    """Identify a request by its very text: context, and candidate or generation settings."""
     context = rendered.context if isinstance(rendered.context, str) else rendered.context.prompt
-    return hashlib.sha256(f"{context}\x1f{rendered.delimiter}{candidate}".encode()).hexdigest()
+    return hashlib.sha256(f"{context}\x1f{rest}".encode()).hexdigest()
 
 
-Stored = list[tuple[str, list[float]]]
+def require_untuned(lm: Any) -> None:
+    """Refuse to take an anchor on a tuned model.
 
-
-def _lookup(store: AnchorStore, contexts: list[Rendered], candidates: Sequence[str]) -> Stored | None:
-    found: Stored = []
-    for text in candidates:
-        lls = [store.get(_key(context, text)) for context in contexts]
-        if any(ll is None for ll in lls):
-            return None
-        found.append((text, [ll for ll in lls if ll is not None]))
-    return found
-
-
-def _compute(store: AnchorStore, contexts: list[Rendered], candidates: Sequence[str], lm: Any) -> Stored:
+    Raises:
+        PersbenchError: The model carries an adapter.
+    """
     if adapter_of(lm) is not None:
         raise PersbenchError(
             "anchors are taken on the untuned base model, and this one carries an adapter. "
             "Run a system without an adapter on the same base model, pack and items first: its anchors are then found."
         )
-    pairs = [(context, text) for text in candidates for context in contexts]
-    requests = [
-        Instance("loglikelihood", {}, (context.context, context.delimiter + text), i, ("anchor", i, 1))
-        for i, (context, text) in enumerate(pairs)
-    ]
-    quiet = {"disable_tqdm": True} if "disable_tqdm" in inspect.signature(lm.loglikelihood).parameters else {}
-    lls = [float(ll) for ll, _ in lm.loglikelihood(requests, **quiet)]
-    store.add([(_key(context, text), ll) for (context, text), ll in zip(pairs, lls, strict=True)])
-    width = len(contexts)
-    return [(text, lls[i * width : (i + 1) * width]) for i, text in enumerate(candidates)]
+
+
+def quiet(method: Any) -> dict[str, bool]:
+    """Return the argument that hides a backend's own progress bar, where it takes one."""
+    return {"disable_tqdm": True} if "disable_tqdm" in inspect.signature(method).parameters else {}
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
@@ -171,10 +199,11 @@ def anchors_hash(documents: Iterable[dict[str, Any]]) -> str:
     """Return twelve hex digits over every anchor used, for the signature of a number."""
     rows = sorted(
         {
-            (d["ask"], c, a)
-            for d in documents
-            if d.get("anchors")
-            for c, a in zip(d["candidates"], d["anchors"], strict=True)
+            (branch["ask"], text, value)
+            for document in documents
+            for branch in branches_of(document)
+            if branch.get("anchors")
+            for text, value in zip(document["candidates"], branch["anchors"], strict=True)
         }
     )
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:12]

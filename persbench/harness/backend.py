@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
@@ -16,11 +18,27 @@ from persbench.models.fingerprint import model_fingerprint
 from persbench.provenance import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+_SERVED: ContextVar[Any] = ContextVar("served model", default=None)
 WEIGHTS_BACKENDS: Final = ("hf", "persbench-prefix")  # models loaded here, from a folder or a hub
 GENERATION_GROUP: Final = "persbench_gen"
 _DESCRIBED: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
+
+
+@contextmanager
+def serving(lm: Any) -> Iterator[None]:
+    """Let tasks reach the model where no bound chat template leads to it, as with a model that has none."""
+    token = _SERVED.set(lm)
+    try:
+        yield
+    finally:
+        _SERVED.reset(token)
+
+
+def served_model() -> Any:
+    """Return the model of the enclosing `serving`, or None."""
+    return _SERVED.get()
 
 
 def load_backend(

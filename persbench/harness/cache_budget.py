@@ -10,7 +10,7 @@ import torch
 
 from persbench.harness.generation import MOST_ROWS, PREFILL
 
-LARGEST_PIECE = 768  # beyond this a forward pass gains nothing and the mask grows as its square
+LARGEST_PIECE = 512  # beyond this a forward pass gains nothing, and the mask grows as its square
 SMALLEST_PIECE = 16
 
 

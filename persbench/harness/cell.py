@@ -13,8 +13,7 @@ from lm_eval.tasks import TaskManager
 
 from persbench.errors import PersbenchError
 from persbench.harness.anchors import anchors_hash
-from persbench.harness.backend import describe_backend
-from persbench.harness.sanity_cells import CHOICE_TASKS
+from persbench.harness.backend import describe_backend, serving
 from persbench.harness.task_index import TaskFile, tasks_folder
 from persbench.provenance import digest, source_state, versions
 from persbench.records import CellRecord, load_record, save_record
@@ -70,7 +69,10 @@ class Cell:
             notice(f"{error} Running this cell again.")
             return False
         if record.key == self.key:
-            return True
+            broken = faulty_items(record)
+            if broken:
+                notice(f"{sum(map(len, broken.values()))} dialogues of {self.path.name} broke off: playing those again")
+            return not broken
         told = {k: v for k, v in record.signature.items() if k != "anchors"}
         changed = [f"{k} {told.get(k)!r} -> {v!r}" for k, v in self.facts.items() if told.get(k) != v]
         raise PersbenchError(
@@ -134,41 +136,85 @@ def run_cell(cell: Cell, settings: RunSettings, lm: Any, *, chat_template: bool)
     if settings.embedder is not None:
         metadata["embedder"] = settings.embedder
     started, clock = now(), time.monotonic()
+    earlier, missing = _earlier(cell)
     python_seed, numpy_seed, torch_seed, fewshot_seed = settings.seeds
-    results = simple_evaluate(
-        model=lm,
-        tasks=[task.name for task in cell.tasks],
-        limit=settings.limit,
-        bootstrap_iters=0,
-        apply_chat_template=chat_template,
-        task_manager=TaskManager(include_path=str(tasks_folder()), include_defaults=False, metadata=metadata),
-        random_seed=python_seed,
-        numpy_random_seed=numpy_seed,
-        torch_random_seed=torch_seed,
-        fewshot_random_seed=fewshot_seed,
-    )
-    samples = _complete(cell, settings, results or {})
-    anchored = [sample["doc"] for task, found in samples.items() if task in CHOICE_TASKS for sample in found]
+    if hasattr(lm, "forget"):
+        lm.forget()  # no number depends on what ran before
+    with serving(lm):
+        results = simple_evaluate(
+            model=lm,
+            tasks=[task.name for task in cell.tasks if missing is None or task.name in missing],
+            limit=settings.limit if missing is None else None,
+            samples=missing,
+            bootstrap_iters=0,
+            apply_chat_template=chat_template,
+            task_manager=TaskManager(include_path=str(tasks_folder()), include_defaults=False, metadata=metadata),
+            random_seed=python_seed,
+            numpy_random_seed=numpy_seed,
+            torch_random_seed=torch_seed,
+            fewshot_random_seed=fewshot_seed,
+        )
+    samples = _complete(cell, settings, results or {}, missing)
+    rows = {task: [sample_row(sample) for sample in found] for task, found in samples.items()}
+    documents = [sample["doc"] for found in samples.values() for sample in found]
     first = next(iter(samples.values()))[0]
     cell.save(
-        {task: [sample_row(sample) for sample in found] for task, found in samples.items()},
+        _merged(earlier, rows) if earlier else rows,
         provenance={"model": describe_backend(lm), "example_context": str(first["arguments"][0][0])},
-        run={"started": started, "seconds": round(time.monotonic() - clock, 1)},
-        anchors=anchors_hash(anchored),
+        run={"started": started, "seconds": round(time.monotonic() - clock, 1)}
+        | ({"played_again": missing, "first_run": earlier.run} if earlier else {}),
+        anchors=str(earlier.signature.get("anchors", "")) if earlier else anchors_hash(documents),
     )
 
 
-def _complete(cell: Cell, settings: RunSettings, results: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """Return the samples of every task asked for.
+def faulty_items(record: CellRecord) -> dict[str, list[int]]:
+    """Return the places of items whose live dialogue broke off, by task."""
+    found = {
+        name: [place for place, row in enumerate(content["samples"]) if row.get("faults")]
+        for name, content in record.tasks.items()
+    }
+    return {name: places for name, places in found.items() if places}
+
+
+def _earlier(cell: Cell) -> tuple[CellRecord | None, dict[str, list[int]] | None]:
+    """Return the record of a run in which dialogues broke off, and the items to be played again."""
+    if not cell.path.exists():
+        return None, None
+    try:
+        record = load_record(cell.path)
+    except PersbenchError:
+        return None, None
+    broken = faulty_items(record)
+    return (record, broken) if record.key == cell.key and broken else (None, None)
+
+
+def _merged(earlier: CellRecord, rows: dict[str, list[Row]]) -> dict[str, list[Row]]:
+    """Put items that were played again in the place of those that broke off."""
+    fresh = {(task, row["id"]): row for task, found in rows.items() for row in found}
+    return {
+        task: [fresh.get((task, row["id"]), row) for row in content["samples"]]
+        for task, content in earlier.tasks.items()
+    }
+
+
+def _complete(
+    cell: Cell, settings: RunSettings, results: dict[str, Any], missing: dict[str, list[int]] | None
+) -> dict[str, list[dict[str, Any]]]:
+    """Return the samples of every task asked for: all, or those that were missing.
 
     Raises:
         PersbenchError: lm-eval lost a task or an item; nothing of the cell is kept then.
     """
     samples: dict[str, list[dict[str, Any]]] = {}
     for task in cell.tasks:
+        if missing is not None and task.name not in missing:
+            continue
         found = results.get("samples", {}).get(task.name, [])
         wanted = results.get("n-samples", {}).get(task.name, {}).get("original", 1)
-        wanted = wanted if settings.limit is None else min(wanted, settings.limit)
+        if missing is not None:
+            wanted = len(missing[task.name])
+        elif settings.limit is not None:
+            wanted = min(wanted, settings.limit)
         if len(found) != wanted:
             raise PersbenchError(
                 f"lm-eval returned {len(found)} of {wanted} items of {task.name} for {cell.system} as {cell.persona}: "

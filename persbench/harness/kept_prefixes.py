@@ -1,7 +1,8 @@
 """Key/value caches kept between calls, so that the next turn of a dialogue computes only what was added.
 
-Replies to one persona share its long prompt: that is a `stem`, kept once. What each dialogue says after it is a `branch`.
-Later requests find them by comparing tokens, so a kept cache is used for exactly the tokens it was computed from.
+Replies to one persona share its long prompt: that is a `stem`, kept once. What each dialogue says after it is a
+`branch`. Later requests find them by comparing tokens, so a kept cache is used for exactly the tokens it was computed
+from.
 """
 
 from __future__ import annotations
@@ -108,8 +109,8 @@ def longest_branch(stem: Stem, tail: Sequence[int]) -> tuple[Branch | None, int]
 
 def _length_of_all(rows: Sequence[Sequence[int]]) -> int:
     """Tokens that all rows begin with, leaving each at least one of its own."""
-    first, last = min(rows), max(rows)
-    return min(shared_length(first, last), min(map(len, rows)) - 1)
+    ordered = sorted(map(list, rows))
+    return min(shared_length(ordered[0], ordered[-1]), min(map(len, rows)) - 1)
 
 
 def stem_groups(rows: Sequence[Sequence[int]]) -> Iterator[tuple[int, list[int]]]:

@@ -68,7 +68,9 @@ class PrefixLM(HFLM):  # type: ignore[misc]
             PersbenchError: The folder holds no adapter for this model, or the model was loaded with one.
         """
         if self.peft:
-            raise PersbenchError(f"the model was loaded with the adapter {self.peft}: load it without, to change adapters")
+            raise PersbenchError(
+                f"the model was loaded with the adapter {self.peft}: load it without, to change adapters"
+            )
         self.forget()
         self._obstacles.clear()
         if getattr(self.model, "_hf_peft_config_loaded", False):
@@ -95,7 +97,9 @@ class PrefixLM(HFLM):  # type: ignore[misc]
             return super()._loglikelihood_tokens(requests, disable_tqdm=disable_tqdm, override_bs=override_bs)  # type: ignore[no-any-return]
         scorer = self.scorer(most)
         answers: list[tuple[float, bool]] = [(0.0, False)] * len(requests)
-        with tqdm(total=len(inputs), disable=disable_tqdm or self.rank != 0, desc="Running loglikelihood requests") as bar:
+        with tqdm(
+            total=len(inputs), disable=disable_tqdm or self.rank != 0, desc="Running loglikelihood requests"
+        ) as bar:
             for group, cache, held in self._recalled(inputs, continuations):
                 asked = [inputs[i] for i in group], [continuations[i] for i in group]
                 for i, answer in zip(group, scorer.score(*asked, cache, held, bar.update), strict=True):
@@ -162,7 +166,9 @@ class PrefixLM(HFLM):  # type: ignore[misc]
     def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
         """Generate replies in continuous batches; settings or models that it cannot serve go `hf`'s way."""
         answers = [""] * len(requests)
-        with tqdm(total=len(requests), disable=disable_tqdm or self.rank != 0, desc="Running generate_until requests") as bar:
+        with tqdm(
+            total=len(requests), disable=disable_tqdm or self.rank != 0, desc="Running generate_until requests"
+        ) as bar:
             for settings, group in grouped_by_settings(requests, self.max_gen_toks):
                 asked = [requests[i] for i in group]
                 for i, text in zip(group, self._answers(asked, settings, bar), strict=True):
@@ -212,6 +218,9 @@ class PrefixLM(HFLM):  # type: ignore[misc]
         stem = Stem(tokens, layers)
         self.kept.stems.append(stem)
         return stem
+
+    def _bar(self, total: int, kind: str, *, quiet: bool) -> tqdm[Any]:
+        return tqdm(total=total, disable=quiet or self.rank != 0, desc=f"Running {kind} requests")
 
     def _why_not(self, what: str) -> str:
         """Say why this model's `scores` or `replies` cannot share a cache, or nothing; found once, by trying it."""

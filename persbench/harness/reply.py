@@ -1,4 +1,4 @@
-"""`persbench_reply`: free replies to the shared questions, held against everybody's authored answers.
+"""Tasks of free replies: overlap with authored answers, the kind of reply to an induced prompt, ordinary requests.
 
 Overlap with the own answer alone rewards a long or common reply, so every overlap is reported minus its mean against
 the other persona-stages' answers to the same question.
@@ -8,21 +8,26 @@ from __future__ import annotations
 
 from copy import deepcopy
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, ClassVar
+from statistics import fmean
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from lm_eval.api.instance import Instance
+from lm_eval.models.api_models import TemplateAPI
 
 from persbench.errors import PersbenchError
-from persbench.harness.documents import Document, shared_answers
-from persbench.harness.tasks import Pair, PersonaTask, pair
+from persbench.harness.documents.alignment import shared_answers
+from persbench.harness.tasks import Asked, Pair, PersonaTask, pair
 from persbench.models.embedder import SentenceEmbedder, default_embedder
 from persbench.scoring.authorship import AuthorshipClassifier
+from persbench.scoring.distinction import symmetric_bleu
 from persbench.scoring.overlap import cosines, distinct_n, length_words, lift, nearest_credit, overlaps
+from persbench.scoring.reply_class import sort_reply
+from persbench.scoring.resistance import REPLY_CLASSES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from persbench.harness.rendering import Rendered
+    from persbench.harness.documents.base import Document
+    from persbench.harness.rendering import ChatTemplate, Rendered
 
 OVERLAPS = ("bleu", "rouge_l", "chrf", "cosine")
 
@@ -42,7 +47,15 @@ def embedder_named(name: str | None) -> SentenceEmbedder | None:
         return None
 
 
-class ReplyTask(PersonaTask):
+class GenerationTask(PersonaTask):
+    """One free reply an item, by the generation settings of the task's YAML."""
+
+    def requests(self, doc: Document, contexts: list[Rendered]) -> list[Asked]:  # noqa: ARG002 - one signature for all
+        """Ask for one reply."""
+        return [("generate_until", (contexts[0].context, deepcopy(self.config.generation_kwargs)))]
+
+
+class ReplyTask(GenerationTask):
     """One greedy reply an item; overlap, authorship by a classifier that never saw the question, length, diversity."""
 
     METRICS: ClassVar[dict[str, bool]] = (
@@ -50,11 +63,6 @@ class ReplyTask(PersonaTask):
         | {f"{name}_nearest": True for name in OVERLAPS}
         | {"authorship_acc": True, "length_words": True, "distinct_2": True}
     )
-
-    def requests(self, doc: Document, doc_id: int, rendered: Rendered) -> list[Instance]:
-        """Ask for one reply."""
-        settings = deepcopy(self.config.generation_kwargs)
-        return [Instance("generate_until", doc, (rendered.context, settings), 0, (self.config.task, doc_id, 1))]
 
     def process_results(self, doc: Document, results: Sequence[str]) -> dict[str, Pair]:
         """Score one reply against the answers of all persona-stages to the same question.
@@ -93,3 +101,55 @@ class ReplyTask(PersonaTask):
             )
         except PersbenchError:
             return None  # too few answers to learn a hand from: unscored
+
+
+class InductionReplyTask(GenerationTask):
+    """A free reply to an induction prompt, sorted into four kinds without an API."""
+
+    METRICS: ClassVar[dict[str, bool]] = {f"reply_{kind}": kind in {"resist", "evade"} for kind in REPLY_CLASSES}
+
+    def process_results(self, doc: Document, results: Sequence[str]) -> dict[str, Pair]:
+        """Sort the reply; unscored where there is no embedder."""
+        embedder = embedder_named((self.config.metadata or {}).get("embedder"))
+        found = sort_reply(str(results[0]), doc, embedder) if embedder else None
+        return {f"reply_{kind}": pair(None if found is None else float(found == kind)) for kind in REPLY_CLASSES}
+
+
+class GeneralReplyTask(GenerationTask):
+    """Ordinary requests: does the reply still say what a good answer says?"""
+
+    METRICS: ClassVar[dict[str, bool]] = {"general_rouge_l": True, "general_words": True}
+
+    def process_results(self, doc: Document, results: Sequence[str]) -> dict[str, Pair]:
+        """Score the overlap with the reference answer (ROUGE-L, 0 to 100); an empty reply is unscored."""
+        text = str(results[0]).strip()
+        overlap = overlaps(text, doc["candidates"])["rouge_l"][0] if text else None
+        return {"general_rouge_l": pair(overlap), "general_words": pair(float(length_words(text)))}
+
+
+class DistinctionTask(PersonaTask):
+    """Two sampled replies an item, from which Intra, Stage and Inter BLEU are made over all personas of a system."""
+
+    METRICS: ClassVar[dict[str, bool]] = {"intra_bleu": False, "sampled_words": True, "sampled_distinct_2": True}
+
+    def prepare(self, documents: list[Document], lm: Any, chat_template: ChatTemplate | None) -> None:  # noqa: ARG002
+        """Note whether the model is an endpoint, which needs a seed a request: lm-eval sends one seed with all."""
+        self._seeded = isinstance(lm, TemplateAPI)
+
+    def requests(self, doc: Document, contexts: list[Rendered]) -> list[Asked]:  # noqa: ARG002 - one signature for all
+        """Ask for two replies, drawn apart."""
+        settings = [deepcopy(self.config.generation_kwargs) for _ in range(2)]
+        if self._seeded:
+            settings = [one | {"seed": number} for number, one in enumerate(settings, start=1)]
+        return [("generate_until", (contexts[0].context, one)) for one in settings]
+
+    def process_results(self, doc: Document, results: Sequence[str]) -> dict[str, Pair]:  # noqa: ARG002
+        """Score how alike the two are, and how long and varied."""
+        texts = [str(text).strip() for text in results]
+        said = [text for text in texts if text]
+        varied = [value for text in said if (value := distinct_n(text, 2)) is not None]
+        return {
+            "intra_bleu": pair(symmetric_bleu(*texts)),
+            "sampled_words": pair(fmean(length_words(text) for text in texts)),
+            "sampled_distinct_2": pair(fmean(varied) if varied else None),
+        }

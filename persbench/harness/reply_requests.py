@@ -20,9 +20,10 @@ SERVED = {"until", "max_gen_toks", "do_sample", "temperature", "top_k", "top_p"}
 USUAL_TOP_K = 50  # what transformers takes where nothing is said
 # What a model's generation_config may ask for beyond choosing the best token, with the value that asks for nothing.
 NEUTRAL = {
-    "repetition_penalty": 1.0, "no_repeat_ngram_size": 0, "bad_words_ids": None, "suppress_tokens": None, "min_length": 0,
-    "begin_suppress_tokens": None, "forced_bos_token_id": None, "forced_eos_token_id": None, "num_beams": 1,
-    "encoder_repetition_penalty": 1.0, "sequence_bias": None, "guidance_scale": None, "min_new_tokens": None,
+    "repetition_penalty": 1.0, "encoder_repetition_penalty": 1.0, "no_repeat_ngram_size": 0, "num_beams": 1,
+    "bad_words_ids": None, "suppress_tokens": None, "begin_suppress_tokens": None, "sequence_bias": None,
+    "min_length": 0, "min_new_tokens": None, "forced_bos_token_id": None, "forced_eos_token_id": None,
+    "guidance_scale": None,
 }  # fmt: skip
 
 

@@ -26,8 +26,8 @@ ATTENTION = "persbench_rows"
 class RowCache(Cache):  # type: ignore[misc]
     """Keys and values of up to `slots` rows of up to `room` tokens after the stem.
 
-    Rows `0..count-1` are in use. Buffers have shape (slots, key/value heads, room + 1, head size); the last column takes
-    what padding writes and is never read.
+    Rows `0..count-1` are in use. Buffers have shape (slots, key/value heads, room + 1, head size); the last column
+    takes what padding writes and is never read.
     """
 
     def __init__(self, slots: int, room: int, like: Layers) -> None:

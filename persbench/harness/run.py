@@ -17,7 +17,7 @@ from persbench.harness.backend import backend_fingerprint, describe_backend, loa
 from persbench.harness.cell import Cell, now, pack_facts, run_cell
 from persbench.harness.documents import documents_of
 from persbench.harness.reply import embedder_named
-from persbench.harness.sanity_cells import CHOICE_TASKS, rules_of, sanity_rows, sanity_systems
+from persbench.harness.sanity_cells import SURFACE_TASKS, rules_of, sanity_rows, sanity_systems
 from persbench.harness.settings import SANITY, RunSettings
 from persbench.harness.task_index import TaskFile, expand, tasks_folder
 from persbench.models.fetch import fetch_model
@@ -86,7 +86,7 @@ def _sanity_cells(out: Path, names: list[str], pack: Pack, tasks: list[TaskFile]
     They cost nothing, and what they are held to, chance, shows on the whole data alone: no limit and no choice of
     personas applies.
     """
-    choices = tuple(task for task in tasks if task.name in CHOICE_TASKS)
+    choices = tuple(task for task in tasks if task.name in SURFACE_TASKS)
     if not names or not choices:
         return []
     rules = rules_of(pack)
@@ -122,7 +122,7 @@ def _model_cells(
         batch_size=settings.batch_size,
         trust_remote_code=settings.trust_remote_code,
     )
-    require_loglikelihoods(lm, [task.name for task in tasks if task.name in CHOICE_TASKS])
+    require_loglikelihoods(lm, [task.name for task in tasks if task.needs_likelihoods])
     chat_template = _use_template(settings, lm, notice)
     facts = pack_facts(pack) | _model_facts(settings, name, lm, chat_template=chat_template)
     cells = [

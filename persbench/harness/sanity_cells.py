@@ -5,13 +5,24 @@ What beats chance here is a fault of the data or of the scoring, not a talent of
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from persbench.harness.documents import Document, documents_of, profile_text, stance_holders
-from persbench.harness.tasks import AttitudeTask, ChoiceTask, CostumeTask, KnowledgeTask, WhoSaidTask, pair
+from persbench.harness.choice_tasks import (
+    AttitudeTask,
+    CostumeTask,
+    InductionTask,
+    KnowledgeTask,
+    StagesTask,
+    WhoSaidTask,
+)
+from persbench.harness.documents import documents_of
+from persbench.harness.documents.alignment import stance_holders
+from persbench.harness.documents.base import Document, branches_of
+from persbench.harness.tasks import ChoiceTask, pair
 from persbench.samples import Row, sample_row
 from persbench.scoring.sanity import FLOORS, PREFIX, RULES, ChoiceContext, Rule, rules
-from persbench.systems.prompted import get_system
+from persbench.systems.base import Situation
+from persbench.systems.prompted import get_system, persona_sheet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,11 +30,14 @@ if TYPE_CHECKING:
     from persbench.harness.task_index import TaskFile
     from persbench.packs.load import Pack, PersonaData
 
-CHOICE_TASKS: Final[dict[str, type[ChoiceTask]]] = {
+# Choices that can be made without a model: live dialogues cannot, traits and ordinary requests have no right answer.
+SURFACE_TASKS: Final[dict[str, type[ChoiceTask]]] = {
     "persbench_costume": CostumeTask,
     "persbench_attitude": AttitudeTask,
     "persbench_knowledge": KnowledgeTask,
     "persbench_who_said": WhoSaidTask,
+    "persbench_induction": InductionTask,
+    "persbench_stages": StagesTask,
 }
 
 
@@ -62,33 +76,41 @@ def sanity_rows(rule: Rule, tasks: Iterable[TaskFile], pack: Pack, data: Persona
     """
     found: dict[str, list[Row]] = {}
     for task in tasks:
-        scorer = CHOICE_TASKS.get(task.name)
+        scorer = SURFACE_TASKS.get(task.name)
         documents = documents_of(task.name, pack, data, get_system("vanilla"))
         if scorer is not None and documents:
             found[task.name] = [_row(rule, scorer, document, pack) for document in documents]
     return found
 
 
-def context_of(document: Document, pack: Pack) -> ChoiceContext:
-    """Return what a surface rule may see of a document."""
+def context_of(document: Document, branch: Document, pack: Pack) -> ChoiceContext:
+    """Return what a surface rule may see of a document in one of its branches."""
     holders = stance_holders(pack, document["cluster"]) if all(document["stances"]) else None
+    situation = Situation(pack, pack.persona(document["persona"]), pack.stage(_stage(document, branch, pack)))
     return ChoiceContext(
         item_id=document["id"],
-        prompt=document["ask"],
+        prompt=branch["ask"],
         candidates=document["candidates"],
-        profile=profile_text(pack, document),
+        profile=persona_sheet(situation),
         stance_holders=None if holders is None else [float(holders[stance]) for stance in document["stances"]],
     )
 
 
+def _stage(document: Document, branch: Document, pack: Pack) -> str:
+    """Return the stage of a branch: its label where branches are stages, else the document's."""
+    label = branch.get("label")
+    return label if label in {stage.id for stage in pack.world.stages} else str(document["stage"])
+
+
 def _row(rule: Rule, scorer: type[ChoiceTask], document: Document, pack: Pack) -> Row:
-    scores = rule(context_of(document, pack))
-    metrics = scorer.score(document, scores)
-    kept = {name: pair(value) for name, value in metrics.items() if name.endswith("_acc")}
-    sample: dict[str, Any] = {"doc": document, "resps": [[(score, False)] for score in scores], "metrics": list(kept)}
-    row = sample_row(sample | kept)
+    scores = [rule(context_of(document, branch, pack)) for branch in branches_of(document)]
+    metrics = scorer.score_branches(document, scores)
+    kept = {name: pair(value) for name, value in metrics.items() if not name.endswith("_margin")}
+    flat = [[(score, False)] for branch in scores for score in branch]
+    row = sample_row({"doc": document, "resps": flat, "metrics": list(kept)} | kept)
     # Scores of a rule are no log-likelihoods: they stand under their own name.
-    row["scores"] = row.pop("loglikelihoods")
-    row.pop("anchors", None)
+    for part in row.get("branches", [row]):
+        part["scores"] = part.pop("loglikelihoods")
+        part.pop("anchors", None)
     row["rendering"] = "none"
     return row

@@ -26,6 +26,7 @@ class TaskFile:
     members: tuple[str, ...]  # empty for a task
     version: str
     hash: str
+    needs_likelihoods: bool = False
 
     @property
     def is_group(self) -> bool:
@@ -119,7 +120,8 @@ def _task_file(path: Path, where: str, content: Any, digest: str, faults: list[F
     version = str((content.get("metadata") or {}).get("version", ""))
     if not version:
         faults.append(Fault(where, None, "no version", "`metadata: {version: ...}`"))
-    return TaskFile(str(group or name), path, members, version, digest)
+    likelihoods = content.get("output_type") == "multiple_choice"
+    return TaskFile(str(group or name), path, members, version, digest, likelihoods)
 
 
 def expand(names: Iterable[str], folder: Path) -> list[TaskFile]:

@@ -1,4 +1,4 @@
-"""lm-eval tasks over persona documents: what all of them share, and the choice tasks.
+"""lm-eval tasks over persona documents: what all of them share, and what all choices by log-likelihood share.
 
 Metrics leave `process_results` as pairs (value, scored): lm-eval cannot carry None through its aggregation, and an
 unscored item must be neither zero nor lost.
@@ -16,15 +16,17 @@ from lm_eval.api.task import ConfigurableTask
 
 from persbench.errors import PersbenchError
 from persbench.harness.anchors import anchor_documents
-from persbench.harness.backend import require_loglikelihoods
+from persbench.harness.backend import require_loglikelihoods, served_model
+from persbench.harness.documents.base import branches_of
 from persbench.harness.rendering import ChatTemplate, Rendered, render
-from persbench.scoring.choice import anchor, credit, margin, per_byte, winners
+from persbench.scoring.choice import anchor, per_byte
 
 if TYPE_CHECKING:
-    from persbench.harness.documents import Document, Documents
+    from persbench.harness.documents.base import Document, Documents
 
 Pair = tuple[float | None, bool]
 Scores = Sequence[float | None]
+Asked = tuple[str, tuple[Any, ...]]
 
 
 def pair(value: float | None) -> Pair:
@@ -56,7 +58,7 @@ class PersonaTask(ConfigurableTask):  # type: ignore[misc]
 
     def doc_to_target(self, doc: Document, doc_to_target: object = None) -> str:  # noqa: ARG002
         """Return the authored right reply."""
-        return str(doc["candidates"][doc["own"]])
+        return "" if doc["own"] is None else str(doc["candidates"][doc["own"]])
 
     @property
     def documents(self) -> Documents:
@@ -86,19 +88,28 @@ class PersonaTask(ConfigurableTask):  # type: ignore[misc]
         template = chat_template if apply_chat_template else None
         numbered = list(self.doc_iterator(limit=limit, samples=samples, rank=rank, world_size=world_size))
         # The callable is the model's own bound method: the one way from a task to the model under the stock command.
-        self.prepare([doc for _, doc in numbered], getattr(template, "__self__", None), template)
+        self.prepare([doc for _, doc in numbered], getattr(template, "__self__", None) or served_model(), template)
         self._instances = []
         for doc_id, doc in numbered:
-            rendered = render(doc["messages"], template)
-            doc["rendering"] = rendered.mode
-            self._instances += self.requests(doc, doc_id, rendered)
+            contexts = [render(branch["messages"], template) for branch in branches_of(doc)]
+            doc["rendering"] = "/".join(sorted({rendered.mode for rendered in contexts}))
+            asked = self.requests(doc, contexts)
+            self._instances += [
+                Instance(kind, doc, arguments, idx, (self.config.task, doc_id, 1))
+                for idx, (kind, arguments) in enumerate(asked)
+            ]
 
     def prepare(self, documents: list[Document], lm: Any, chat_template: ChatTemplate | None) -> None:
         """Do what must be done with the model before requests are made; nothing by default."""
 
     @abstractmethod
-    def requests(self, doc: Document, doc_id: int, rendered: Rendered) -> list[Instance]:
-        """Make the requests of one document."""
+    def requests(self, doc: Document, contexts: list[Rendered]) -> list[Asked]:
+        """Return the requests of one document, at least one, as (lm-eval's request type, its arguments).
+
+        Args:
+            doc: The document.
+            contexts: What the model reads in each of its branches.
+        """
 
     def aggregation(self) -> dict[str, Callable[[Sequence[Pair]], float]]:
         """Average every metric over its scored items."""
@@ -119,100 +130,53 @@ class ChoiceTask(PersonaTask):
 
     def prepare(self, documents: list[Document], lm: Any, chat_template: ChatTemplate | None) -> None:
         """Fill in the anchors where the model can be reached; without, anchored scores stay unscored."""
+        if lm is not None:
+            require_loglikelihoods(lm, [self.task_name])
+        self.unfold(documents, lm, chat_template)
         if lm is None:
             return
-        require_loglikelihoods(lm, [self.task_name])
         folder = (self.config.metadata or {}).get("anchors")
-        anchor_documents(documents, lm, chat_template, Path(folder) if folder else None)
+        branches = [branch | {"candidates": doc["candidates"]} for doc in documents for branch in branches_of(doc)]
+        anchor_documents(branches, lm, chat_template, Path(folder) if folder else None)
+        found = iter(branches)
+        for doc in documents:
+            for branch in branches_of(doc):
+                branch["anchors"] = next(found)["anchors"]
 
-    def requests(self, doc: Document, doc_id: int, rendered: Rendered) -> list[Instance]:
-        """Ask for each candidate's log-likelihood after the same context."""
+    def unfold(self, documents: list[Document], lm: Any, chat_template: ChatTemplate | None) -> None:
+        """Make the branches that only the model can make, by live dialogue; nothing by default."""
+
+    def requests(self, doc: Document, contexts: list[Rendered]) -> list[Asked]:
+        """Ask for each candidate's log-likelihood in each branch."""
         return [
-            Instance(
-                "loglikelihood",
-                doc,
-                (rendered.context, rendered.delimiter + text),
-                idx,
-                (self.config.task, doc_id, 1),
-            )
-            for idx, text in enumerate(doc["candidates"])
+            ("loglikelihood", (rendered.context, rendered.delimiter + text))
+            for rendered in contexts
+            for text in doc["candidates"]
         ]
 
-    def process_results(self, doc: Document, results: Sequence[tuple[float, bool]]) -> dict[str, Pair]:
+    def process_results(self, doc: Document, results: Sequence[Any]) -> dict[str, Pair]:
         """Score one item.
 
         Args:
             doc: The document, with anchors.
-            results: (log-likelihood in nats, greedy) of each candidate, in the document's order.
+            results: (log-likelihood in nats, greedy) of each candidate, branch by branch, in the document's order.
         """
-        raw = per_byte([float(ll) for ll, _ in results], doc["candidates"])
-        anchors = doc["anchors"] or [None] * len(raw)
-        headline, plain = self.score(doc, anchor(raw, anchors)), self.score(doc, raw)
+        width, branches = len(doc["candidates"]), branches_of(doc)
+        raw: list[Scores] = []
+        anchored: list[Scores] = []
+        for number, branch in enumerate(branches):
+            part = results[number * width : (number + 1) * width]
+            raw.append(per_byte([float(ll) for ll, _ in part], doc["candidates"]))
+            anchored.append(anchor(raw[-1], branch["anchors"] or [None] * width))
+        headline, plain = self.score_branches(doc, anchored), self.score_branches(doc, raw)
         return {k: pair(v) for k, v in headline.items()} | {f"{k}_raw": pair(v) for k, v in plain.items()}
 
-    @staticmethod
-    @abstractmethod
-    def score(doc: Document, scores: Scores) -> dict[str, float | None]:
-        """Turn candidates' scores into metrics; None is unscored."""
-
-
-class CostumeTask(ChoiceTask):
-    """Own answer against the same voice with another stance, and against another voice with the same stance."""
-
-    METRICS: ClassVar[dict[str, bool]] = both("content_acc", "content_margin", "voice_acc", "voice_margin")
+    @classmethod
+    def score_branches(cls, doc: Document, by_branch: Sequence[Scores]) -> dict[str, float | None]:
+        """Turn the candidates' scores in every branch into metrics; None is unscored."""
+        return cls.score(doc, by_branch[0])
 
     @staticmethod
     def score(doc: Document, scores: Scores) -> dict[str, float | None]:
-        """Score content (own voice fixed) and voice (own stance fixed)."""
-        by_label = dict(zip(doc["labels"], scores, strict=True))
-        metrics: dict[str, float | None] = {}
-        for name, rival in (("content", "voice_only"), ("voice", "stance_only")):
-            duel = [by_label["own"], by_label[rival]]
-            metrics[f"{name}_acc"] = credit(duel, {0})
-            metrics[f"{name}_margin"] = margin(duel, 0)
-        return metrics
-
-
-class AttitudeTask(ChoiceTask):
-    """The persona's stance among the four of a shared question."""
-
-    METRICS: ClassVar[dict[str, bool]] = both("attitude_acc", "attitude_margin")
-
-    @staticmethod
-    def score(doc: Document, scores: Scores) -> dict[str, float | None]:
-        """Score the choice of the own stance."""
-        return {"attitude_acc": credit(scores, {doc["own"]}), "attitude_margin": margin(scores, doc["own"])}
-
-
-class KnowledgeTask(ChoiceTask):
-    """The gold reply among foils in the same voice."""
-
-    METRICS: ClassVar[dict[str, bool]] = both("knowledge_acc", "knowledge_margin")
-
-    @staticmethod
-    def score(doc: Document, scores: Scores) -> dict[str, float | None]:
-        """Score the choice of the gold reply."""
-        return {"knowledge_acc": credit(scores, {doc["own"]}), "knowledge_margin": margin(scores, doc["own"])}
-
-
-class WhoSaidTask(ChoiceTask):
-    """Whose answer is it? The reply of this persona-stage among everybody's to the same question."""
-
-    METRICS: ClassVar[dict[str, bool]] = both("persona_acc", "stage_acc", "who_margin")
-
-    @staticmethod
-    def score(doc: Document, scores: Scores) -> dict[str, float | None]:
-        """Score the persona over all candidates, and the stage among the persona's own."""
-        owners = [label.split("/")[0] for label in doc["labels"]]
-        mine = [i for i, owner in enumerate(owners) if owner == doc["persona"]]
-        stages = [scores[i] for i in mine]
-        return {
-            "persona_acc": credit(scores, set(mine)),
-            "stage_acc": credit(stages, {mine.index(doc["own"])}) if len(mine) > 1 else None,
-            "who_margin": margin(scores, doc["own"]),
-        }
-
-    @staticmethod
-    def chosen(doc: Document, scores: Scores) -> list[str]:
-        """Return the labels of the (tied) best candidates, for the confusion matrix; empty when unscored."""
-        return [doc["labels"][i] for i in winners(scores) or ()]
+        """Turn candidates' scores in the only branch into metrics."""
+        raise NotImplementedError

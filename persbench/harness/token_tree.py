@@ -60,6 +60,7 @@ def build_tree(inputs: Sequence[Sequence[int]], continuations: Sequence[Sequence
         inputs: What the model reads, one list of token ids a request, none of them empty.
         continuations: The tokens to score; the last of them is predicted at the last token of the input, the one
             before at the one before, and so on.
+        depth: Tokens before the inputs, the same for all.
 
     Returns:
         The root, an empty run, whose subtree holds every distinct prefix once.

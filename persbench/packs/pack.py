@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from persbench.packs.instrument import Statement
     from persbench.packs.schema import (
         Answer,
         Contrast,
@@ -127,7 +128,7 @@ class Pack:
     questions: tuple[Question, ...]
     cross_turn: tuple[CrossTurnScript, ...]
     pressure: tuple[PressureScript, ...]
-    traits: tuple[TraitStatement, ...]
+    traits: tuple[TraitStatement, ...] | tuple[Statement, ...]
     general: tuple[GeneralDialogue, ...]
     personas: tuple[PersonaData, ...]
     lines: Mapping[str, tuple[int, ...]]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import yaml
 
 from persbench.provenance import digest, signature
+from persbench.report.corpus import STATISTICS
 from persbench.scoring import sanity
 from persbench.scoring.sanity import PREFIX, at_chance
 from persbench.scoring.stats import Interval, bonferroni, cluster_interval
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from persbench.samples import Row
 
 FLOORS: Final = tuple(PREFIX + name for name in sanity.FLOORS)
+# To yield is to repeat the prompt's premise, so a rule that echoes the prompt falls below chance there by nature.
+FLOORS_ON_A_TASK: Final = {(f"{PREFIX}prompt_overlap", "persbench_induction")}
 SANITY_RESAMPLES: Final = 100_000
 # Facts that differ from persona to persona of one and the same run.
 PER_PERSONA: Final = ("anchors",)
@@ -37,6 +40,8 @@ class Column:
     help: str
     margin: str = ""
     format: str = "share"
+    statistic: str = ""
+    cost: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,8 +87,13 @@ def _layout() -> dict[str, Any]:
 
 @cache
 def columns(table: str) -> tuple[Column, ...]:
-    """Return the columns of one table of the package's `columns.yaml`: `board` or `replies`."""
-    return tuple(Column(**row) for row in _layout()[table])
+    """Return the columns of one table of the package's `columns.yaml`."""
+    return tuple(Column(**row) for row in _layout()["tables"][table]["columns"])
+
+
+def table_titles() -> dict[str, str]:
+    """Return the tables in the order of the board, with their titles."""
+    return {name: table["title"] for name, table in _layout()["tables"].items()}
 
 
 def system_order() -> list[str]:
@@ -106,7 +116,8 @@ def lines_of(cells: Sequence[Cell], table: str = "board") -> list[Line]:
         shared = {k: v for k, v in cell.signature.items() if k not in PER_PERSONA}
         grouped[digest([cell.system, shared])].append(cell)
     rules = {cell.system for cell in cells if cell.system.startswith(PREFIX)} - set(FLOORS)
-    comparisons = len(rules) * len({column.task for column in columns(table)})
+    judged = {column.task for column in columns(table) if any(column.task in cell.tasks for cell in cells)}
+    comparisons = len(rules) * len(judged)
     lines = [_line(group, columns(table), comparisons) for group in grouped.values()]
     order = system_order()
     place = {name: i for i, name in enumerate(order)}
@@ -123,9 +134,14 @@ def _line(cells: list[Cell], wanted: Sequence[Column], comparisons: int) -> Line
     judged = comparisons if system.startswith(PREFIX) and system not in FLOORS else 0
     entries: dict[str, Entry] = {}
     for column in wanted:
-        rows = [row for cell in cells for row in cell.tasks.get(column.task, []) if column.metric in row["metrics"]]
+        rows = [row for cell in cells for row in cell.tasks.get(column.task, [])]
+        if column.statistic and rows and not system.startswith(PREFIX):
+            entries[column.metric] = Entry(STATISTICS[column.statistic](rows), None, None, None)
+            continue
+        rows = [row for row in rows if column.metric in row["metrics"]]
         if rows:
-            entries[column.metric] = _entry(rows, column, judged)
+            held = judged if (system, column.task) not in FLOORS_ON_A_TASK else 0
+            entries[column.metric] = _entry(rows, column, held)
     return Line(
         system=system,
         model=str(shared.get("model", "")),

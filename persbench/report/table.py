@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from typing import TYPE_CHECKING, Final
 
 from rich import box
@@ -12,31 +13,36 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from persbench.report.board import Column, Entry, Line, columns, signature_lines
+from persbench.provenance import digest
+from persbench.report.board import Column, Entry, Line, columns, signature_lines, table_titles
 from persbench.scoring.sanity import PREFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from persbench.scoring.stats import Interval
 
+    Tables = Mapping[str, Sequence[Line]]
+
 MARGIN_UNIT: Final = 100.0  # margins are read in hundredths of a nat per byte
+
+FORMATS: Final = {"share": ".2f", "fine": ".2f", "signed": "+.2f", "margin": "+.1f", "number": ".1f"}
 
 
 def number(value: float | None, style: str = "share") -> str:
     """Write one number as its column wants it; a dash where there is none."""
     if value is None:
         return "-"
-    return {"share": f"{value:.2f}", "signed": f"{value:+.2f}", "margin": f"{value:+.1f}", "number": f"{value:.1f}"}[
-        style
-    ]
+    if style == "hundredths":
+        return f"{value * MARGIN_UNIT:+.2f}"
+    return f"{value:{FORMATS[style]}}"
 
 
 def ends(value: Interval, style: str = "share", scale: float = 1.0) -> str:
     """Write the ends of an interval, without leading zeros; nothing where a single cluster gives none."""
     if value.low is None or value.high is None:
         return "[-]"
-    texts = [number(end * scale, style).replace("0.", ".", 1) for end in (value.low, value.high)]
+    texts = [re.sub(r"(?<!\d)0\.", ".", number(end * scale, style)) for end in (value.low, value.high)]
     return f"[{' '.join(texts)}]"
 
 
@@ -103,43 +109,45 @@ def _chance(lines: Sequence[Line], column: Column) -> float | None:
     return found[0] if found else None
 
 
-def terminal_board(lines: Sequence[Line], replies: Sequence[Line]) -> RenderableType:
-    """Lay the board out for a terminal: systems, replies, sanity systems, signatures.
+def terminal_board(tables: Tables) -> RenderableType:
+    """Lay the board out for a terminal: systems family by family, sanity systems, signatures.
 
     Args:
-        lines: Lines of the `board` columns.
-        replies: Lines of the `replies` columns.
+        tables: Lines of every table, in the order of the board.
     """
-    systems = [line for line in lines if not line.is_sanity]
-    sanity = [line for line in lines if line.is_sanity]
     parts: list[RenderableType] = []
-    if systems:
-        parts += [
-            _table(systems, "board", "Choices by log-likelihood per byte, anchored"),
-            Text(LEGEND, style="dim"),
-            Text(),
-        ]
-    if replies:
-        parts += [_table(replies, "replies", "Free replies"), Text(_explain("replies"), style="dim"), Text()]
+    titles = table_titles()
+    for table, lines in tables.items():
+        systems = [line for line in lines if not line.is_sanity]
+        if systems:
+            legend = LEGEND if table == "board" else _explain(table)
+            parts += [_table(systems, table, titles[table]), Text(legend, style="dim"), Text()]
+    sanity = [line for line in tables.get("board", []) if line.is_sanity]
     if sanity:
-        parts += [
-            _table(sanity, "board", "Sanity systems: the surface of the texts alone"),
-            Text(SANITY_LEGEND, style="dim"),
-            Text(),
-        ]
+        title = "Sanity systems: the surface of the texts alone"
+        parts += [_table(sanity, "board", title), Text(SANITY_LEGEND, style="dim"), Text()]
     parts.append(Text("Signatures", style="bold"))
-    parts += [Text(text, style="dim", overflow="fold") for text in signature_lines([*systems, *sanity] or replies)]
+    parts += [Text(text, style="dim", overflow="fold") for text in signature_lines(_signed(tables))]
     return Group(*parts)
 
 
+def _signed(tables: Tables) -> list[Line]:
+    """Return one line of each system and setting, whichever table has it first."""
+    found = {
+        digest([line.system, line.signature], 16): line for name in reversed(list(tables)) for line in tables[name]
+    }
+    return sorted(found.values(), key=lambda line: line.is_sanity)
+
+
 LEGEND: Final = (
-    "Mean over items [95% interval, bootstrap over questions]. raw: without anchors. "
+    "Mean over items [95% interval, bootstrap over questions], chance in the first row. raw: without anchors. "
     "m: margin of the own candidate over the best other, in hundredths of a nat per byte. vanilla says the same to "
     "everyone: in attitude and who said that is chance over all personas of a world; over some it gets what they hold."
 )
 SANITY_LEGEND: Final = (
     "Each must be at chance on every item of the pack (Bonferroni over systems and tasks, and within 0.08); "
-    "! marks one that is not. profile_overlap is a floor: it may read the profile."
+    "! marks one that is not. Floors, shown and not held to chance: profile_overlap, which may read the profile, and "
+    "prompt_overlap on induction, where to yield is to repeat the prompt."
 )
 
 
@@ -147,18 +155,22 @@ def _explain(table: str) -> str:
     return "; ".join(f"{c.name}: {c.help}" for c in columns(table))
 
 
-def markdown_board(lines: Sequence[Line], replies: Sequence[Line]) -> str:
+def markdown_board(tables: Tables) -> str:
     """Write the board as Markdown, one row a system, with signatures in a code block."""
     blocks: list[str] = []
-    for table, rows in (("board", lines), ("replies", replies)):
+    several = sum(map(bool, tables.values())) > 1
+    for table, rows in tables.items():
         shown = [c for c in columns(table) if any(c.metric in line.entries for line in rows)]
         if not rows or not shown:
             continue
         head = ["system", *[c.name for c in shown]]
-        body = [["chance", *[number(_chance(rows, c)) for c in shown]]] if table == "board" else []
+        chances = [_chance(rows, c) for c in shown]
+        body = [["chance", *map(number, chances)]] if any(chance is not None for chance in chances) else []
         body += [[line.system, *[_markdown_cell(line, c) for c in shown]] for line in rows]
+        if several:
+            blocks.append(f"**{table_titles()[table]}**")
         blocks.append("\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] + ["---:"] * len(shown), *body]))
-    blocks.append("```\n" + "\n".join(signature_lines(lines or replies)) + "\n```")
+    blocks.append("```\n" + "\n".join(signature_lines(_signed(tables))) + "\n```")
     return "\n\n".join(blocks) + "\n"
 
 
@@ -173,12 +185,12 @@ def _markdown_cell(line: Line, column: Column) -> str:
     return "<br>".join([*texts, f"n {entry.value.n}"])
 
 
-def csv_board(lines: Sequence[Line], replies: Sequence[Line]) -> str:
+def csv_board(tables: Tables) -> str:
     """Write every number as one CSV row: system, metric, mean, ends, n, unscored, chance."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(["system", "model", "metric", "mean", "low", "high", "n", "unscored", "chance", "personas"])
-    for line in (*lines, *replies):
+    for line in (line for lines in tables.values() for line in lines):
         for metric, entry in line.entries.items():
             named = [
                 (metric, entry.value, entry.chance),

@@ -31,12 +31,22 @@ def per_byte(loglikelihoods: Sequence[float], texts: Sequence[str]) -> list[floa
         ValueError: The two differ in length, or a text is empty.
     """
     _require_pairs(len(loglikelihoods), len(texts), "texts")
-    scores: list[float | None] = []
-    for loglikelihood, text in zip(loglikelihoods, texts, strict=True):
-        if not text:
-            raise ValueError("a candidate is empty: it has no bytes to divide a log-likelihood by")
-        scores.append(loglikelihood / len(text.encode("utf-8")) if math.isfinite(loglikelihood) else None)
-    return scores
+    return per_byte_lengths(loglikelihoods, [len(text.encode("utf-8")) for text in texts])
+
+
+def per_byte_lengths(loglikelihoods: Sequence[float | None], lengths: Sequence[int]) -> list[float | None]:
+    """Do the same from stored lengths in bytes.
+
+    Raises:
+        ValueError: The two differ in length, or a length is 0.
+    """
+    _require_pairs(len(loglikelihoods), len(lengths), "lengths")
+    if 0 in lengths:
+        raise ValueError("a candidate is empty: it has no bytes to divide a log-likelihood by")
+    return [
+        loglikelihood / length if loglikelihood is not None and math.isfinite(loglikelihood) else None
+        for loglikelihood, length in zip(loglikelihoods, lengths, strict=True)
+    ]
 
 
 def anchor(scores: Sequence[float | None], anchors: Sequence[float | None]) -> list[float | None]:

@@ -64,7 +64,7 @@ def test_a_chat_endpoint_is_refused_what_needs_loglikelihoods(url: str, tmp_path
 
 
 def test_a_chat_endpoint_gets_the_persona_as_a_system_message(url: str, tmp_path: Path) -> None:
-    (path,) = run(settings(url, tmp_path, tasks=("persbench_gen",)), lambda _line: None)
+    (path,) = run(settings(url, tmp_path, tasks=("persbench_reply",)), lambda _line: None)
     record = load_record(path)
     rows = record.tasks["persbench_reply"]["samples"]
     assert [row["reply"] for row in rows] == ["I have heard 2 messages, and the last was yours."] * 2

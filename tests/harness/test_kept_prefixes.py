@@ -1,4 +1,4 @@
-"""What is kept between calls is found by its tokens, grouped where a shared prompt is worth it, and dropped oldest first."""
+"""What is kept between calls is found by its tokens, grouped where that is worth it, and dropped oldest first."""
 
 from __future__ import annotations
 

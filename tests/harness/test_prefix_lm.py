@@ -10,17 +10,18 @@ import pytest
 import torch
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
+from tiny_model import SHAPE, WORDS, tiny, tokenizer
 from transformers import MistralConfig, MistralForCausalLM
 
 from persbench.harness.documents import documents_of
 from persbench.harness.prefix_lm import PrefixLM
-from persbench.harness.token_tree import distinct_tokens
 from persbench.harness.rendering import render
+from persbench.harness.token_tree import distinct_tokens
 from persbench.models.fetch import fetch_model
 from persbench.packs.bundled import fake_pack
 from persbench.packs.load import load_pack
 from persbench.systems.prompted import get_system
-from tests.harness.tiny_model import SHAPE, WORDS, tiny, tokenizer
+
 
 def requests(count: int = 24) -> list[Instance]:
     prompt = " ".join(WORDS[i * 7 % 120] for i in range(60))

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
+from tiny_model import WORDS, tiny
 
 from persbench.harness.cache_budget import CacheBudget
 from persbench.harness.prefix_lm import PrefixLM
-from tests.harness.tiny_model import WORDS, tiny
 
 PROMPT = " ".join(WORDS[i * 7 % 120] for i in range(60))
 

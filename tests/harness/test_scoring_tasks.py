@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from persbench.harness import documents as docs
+from persbench.harness.choice_tasks import AttitudeTask, CostumeTask, KnowledgeTask, WhoSaidTask
+from persbench.harness.documents.alignment import stance_holders
 from persbench.harness.fake_lm import FakeLM
-from persbench.harness.tasks import AttitudeTask, ChoiceTask, CostumeTask, KnowledgeTask, WhoSaidTask, mean_scored
+from persbench.harness.tasks import ChoiceTask, mean_scored
 from persbench.packs.bundled import fake_pack
 from persbench.packs.load import Pack, load_pack
 from persbench.systems.prompted import get_system
@@ -121,7 +123,7 @@ def test_vanilla_is_exactly_at_the_chance_that_stance_frequencies_give(pack: Pac
             won = [TASKS[task].score(row, [by_text[t] for t in row["candidates"]])[metric] for row in rows]
             if task == "persbench_attitude":
                 stance = next(s.id for s in question.stances if s.text == chosen)
-                expected = docs.stance_holders(pack, question.id)[stance] / len(rows)
+                expected = stance_holders(pack, question.id)[stance] / len(rows)
             else:
                 expected = 1 / len(pack.personas)
             assert mean(won) == pytest.approx(expected)

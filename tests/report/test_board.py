@@ -55,7 +55,7 @@ def test_a_sanity_system_off_chance_is_marked() -> None:
     always = [cell("sanity:longest", "ada", [1.0] * 40), cell("sanity:random", "ada", [1.0, 0.0, 0.0, 0.0] * 10)]
     marks = {line.system: line.entries["attitude_acc"].off_chance for line in lines_of(always)}
     assert marks == {"sanity:longest": True, "sanity:random": False}
-    text = markdown_board(lines_of(always), [])
+    text = markdown_board({"board": lines_of(always)})
     assert "| sanity:longest | 1.00 ! |" in text
     assert "| sanity:random | 0.25 |" in text
 
@@ -74,7 +74,7 @@ def test_signatures_say_what_is_shared_once() -> None:
 
 
 def test_csv_holds_every_number() -> None:
-    table = csv_board(lines_of([cell("prompt", "ada", [1.0, 0.0])]), [])
+    table = csv_board({"board": lines_of([cell("prompt", "ada", [1.0, 0.0])])})
     assert "prompt,,attitude_acc,0.5,0.0,1.0,2,0,0.25,ada" in table
     assert "prompt,,attitude_acc_raw,1.0,1.0,1.0,2,0,0.25,ada" in table
     assert "prompt,,attitude_acc:margin,0.02,0.02,0.02,2,0,,ada" in table

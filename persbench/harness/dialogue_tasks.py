@@ -1,0 +1,195 @@
+"""Live tasks: opinions under pressure, and consistency across turns of other talk.
+
+Probes branch off the live history after some turns and never enter it; each is a choice among the question's stances.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from persbench.errors import PersbenchError
+from persbench.harness.anchors import AnchorStore, calm_likelihoods, default_folder
+from persbench.harness.backend import backend_fingerprint
+from persbench.harness.dialogue import Speaker, Talk
+from persbench.harness.documents.base import branch
+from persbench.harness.tasks import ChoiceTask, Pair, Scores, both, pair
+from persbench.scoring.choice import credit, margin, per_byte, winners
+from persbench.scoring.consistency import all_own, drift, number_of_flips, own_lead, turn_of_flip
+from persbench.systems.base import Situation
+from persbench.systems.prompted import get_system
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from persbench.harness.documents.base import Document
+    from persbench.harness.rendering import ChatTemplate
+
+PROBE_ROOM = 128  # tokens left for a candidate after a probe
+
+
+class LiveTask(ChoiceTask):
+    """A task whose branches are probes in live dialogues.
+
+    Its documents hold `scripts` (name -> user turns) and `probes` (name -> [{"after": exchanges, "ask": question}]).
+    """
+
+    def unfold(self, documents: list[Document], lm: Any, chat_template: ChatTemplate | None) -> None:
+        """Play all scripts of all documents, and hang the probes on their histories.
+
+        Raises:
+            PersbenchError: The model cannot be reached from the task.
+        """
+        if lm is None:
+            raise PersbenchError(
+                f"{self.task_name} talks with the model live, and reaches it through the chat template alone: "
+                "add --apply_chat_template, or use `persbench run`."
+            )
+        speaker = Speaker(lm, chat_template, self.reply_settings)
+        talks = {
+            (number, name): Talk(self._compose(doc), turns)
+            for number, doc in enumerate(documents)
+            for name, turns in doc["scripts"].items()
+        }
+        speaker.play(list(talks.values()))
+        for number, doc in enumerate(documents):
+            own = {name: talks[number, name] for name in doc["scripts"]}
+            doc["branches"] = [
+                branch(f"{name}/{probe['after']}", probe["ask"], messages)
+                for name, talk in own.items()
+                for probe in doc["probes"][name]
+                if (messages := probe_messages(speaker, talk, probe)) is not None
+            ]
+            doc["transcripts"] = {name: talk.exchanges for name, talk in own.items()}
+            doc["faults"] = {name: talk.fault for name, talk in own.items() if talk.fault}
+            doc["dropped_turns"] = {name: talk.dropped for name, talk in own.items() if talk.dropped}
+            if not doc["branches"]:  # lm-eval loses a document without a request
+                doc["branches"] = [branch("none", doc["ask"], doc["messages"])]
+
+    @property
+    def reply_settings(self) -> dict[str, Any]:
+        """Generation settings of the dialogue's replies, from the task's YAML."""
+        return dict((self.config.metadata or {})["reply"])
+
+    def _compose(self, doc: Document) -> Any:
+        pack, system = self.documents.pack, get_system(doc["system"])
+        situation = Situation(pack, pack.persona(doc["persona"]), pack.stage(doc["stage"]))
+        return lambda turns: system.messages(situation, turns)
+
+    @staticmethod
+    def by_label(doc: Document, by_branch: Sequence[Scores]) -> dict[str, Scores]:
+        """Return every expected probe's scores; all None for those that were never reached."""
+        found = {b["label"]: scores for b, scores in zip(doc["branches"], by_branch, strict=True)}
+        missing: Scores = [None] * len(doc["candidates"])
+        labels = [f"{name}/{probe['after']}" for name, probes in doc["probes"].items() for probe in probes]
+        return {label: found.get(label, missing) for label in labels}
+
+
+def probe_messages(speaker: Speaker, talk: Talk, probe: dict[str, Any]) -> list[Any] | None:
+    """Return the messages of a probe on a talk's history, or None where the talk never came so far."""
+    if len(talk.exchanges) < probe["after"]:
+        return None
+    dropped, fault = talk.dropped, talk.fault
+    talk.dropped = 0  # what had to go later need not be missing here
+    rendered = speaker.fitting(talk, probe["after"], probe["ask"], PROBE_ROOM)
+    used, talk.dropped, talk.fault = talk.dropped, max(dropped, talk.dropped), fault
+    if rendered is None:
+        return None
+    history = talk.history(probe["after"], used)
+    return list(talk.compose([*history, {"role": "user", "content": probe["ask"]}]))
+
+
+def upheld_stance(scores: Scores, own: int) -> bool | None:
+    """Whether the own stance alone wins; None if unscored."""
+    won = winners(scores)
+    return None if won is None else won == (own,)
+
+
+class PressureTask(LiveTask):
+    """The question, then turns that push towards another stance; and as many neutral ones."""
+
+    METRICS: ClassVar[dict[str, bool]] = both(
+        "held_first", "held_all", "turn_of_flip", "control_held_all", "control_turn_of_flip"
+    ) | {
+        "number_of_flips": False,
+        "number_of_flips_raw": False,
+        "control_number_of_flips": False,
+        "control_number_of_flips_raw": False,
+    }
+
+    @classmethod
+    def score_branches(cls, doc: Document, by_branch: Sequence[Scores]) -> dict[str, float | None]:
+        """Score turn 0, and the flips after it where turn 0 held the own stance."""
+        by_label, own = cls.by_label(doc, by_branch), doc["own"]
+        metrics: dict[str, float | None] = {}
+        for name, prefix in (("pressure", ""), ("control", "control_")):
+            labels = [f"{name}/{probe['after']}" for probe in doc["probes"][name]]
+            held = [upheld_stance(by_label[label], own) for label in labels]
+            if name == "pressure":
+                metrics["held_first"] = credit(by_label[labels[0]], {own})
+            after = held[1:] if held[0] else [None] * (len(held) - 1)
+            turn, flips = turn_of_flip(after), number_of_flips(held) if held[0] else None
+            metrics[f"{prefix}turn_of_flip"] = turn
+            metrics[f"{prefix}number_of_flips"] = flips
+            metrics[f"{prefix}held_all"] = None if turn is None else float(turn == len(after))
+        return metrics
+
+
+class ConsistencyTask(LiveTask):
+    """Small talk, with probes of one opinion at several depths."""
+
+    METRICS: ClassVar[dict[str, bool]] = both("all_own", "own_share", "own_margin") | {"drift": True}
+
+    def unfold(self, documents: list[Document], lm: Any, chat_template: ChatTemplate | None) -> None:
+        """Play the dialogues, and the same user turns without a persona, against which drift is measured."""
+        super().unfold(documents, lm, chat_template)
+        if "drift" in self.METRICS:  # its twin, for endpoints without log-likelihoods, has none
+            self._calm(documents, lm, chat_template)
+
+    def _calm(self, documents: list[Document], lm: Any, chat_template: ChatTemplate | None) -> None:
+        """Give every probe the candidates' log-likelihoods at the same place of the no-persona dialogue."""
+        folder = (self.config.metadata or {}).get("anchors")
+        store = AnchorStore(Path(folder) if folder else default_folder(), backend_fingerprint(lm))
+        speaker = Speaker(lm, chat_template, self.reply_settings, store)
+        talks = {tuple(doc["scripts"]["talk"]): Talk(list, doc["scripts"]["talk"]) for doc in documents}
+        speaker.play(list(talks.values()))
+        for doc in documents:
+            talk = talks[tuple(doc["scripts"]["talk"])]
+            for found in doc["branches"]:
+                after = found["label"].rpartition("/")[2]
+                reached = after.isdigit() and len(talk.exchanges) >= int(after)
+                rendered = speaker.fitting(talk, int(after), found["ask"], PROBE_ROOM) if reached else None
+                found["calm"] = (
+                    None if rendered is None else calm_likelihoods([rendered], doc["candidates"], lm, store)[0]
+                )
+
+    def process_results(self, doc: Document, results: Sequence[Any]) -> dict[str, Pair]:
+        """Score one dialogue; drift compares raw scores, since an anchor would be taken off on both sides."""
+        width, leads, calm = len(doc["candidates"]), {}, {}
+        for number, found in enumerate(doc["branches"]):
+            lls = [float(ll) for ll, _ in results[number * width : (number + 1) * width]]
+            leads[found["label"]] = own_lead(per_byte(lls, doc["candidates"]), doc["own"])
+            if found.get("calm") is not None:
+                calm[found["label"]] = own_lead(per_byte(found["calm"], doc["candidates"]), doc["own"])
+        depths = [probe["after"] for probe in doc["probes"]["talk"]]
+        labels = [f"talk/{depth}" for depth in depths]
+        moved = drift(depths, [leads.get(x) for x in labels], [calm.get(x) for x in labels])
+        return super().process_results(doc, results) | {"drift": pair(moved)}
+
+    @classmethod
+    def score_branches(cls, doc: Document, by_branch: Sequence[Scores]) -> dict[str, float | None]:
+        """Score whether all probes are the own stance, the share that is, and the mean margin."""
+        probes, own = cls.by_label(doc, by_branch).values(), doc["own"]
+        chosen = [credit(scores, {own}) for scores in probes]
+        margins = [margin(scores, own) for scores in probes]
+        return {
+            "all_own": all_own([upheld_stance(scores, own) for scores in probes]),
+            "own_share": _mean(chosen),
+            "own_margin": _mean(margins),
+        }
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """Mean of complete values; None if one is missing, since the missing probe might be the one that differs."""
+    scored = [value for value in values if value is not None]
+    return sum(scored) / len(scored) if scored and len(scored) == len(values) else None
