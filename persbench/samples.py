@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 Row = dict[str, Any]
+FILLER = "filler"  # marks a document that only keeps ranks in step
 KEPT = (
     "id",
     "persona",

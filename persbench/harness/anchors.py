@@ -14,7 +14,7 @@ import json
 import os
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 from lm_eval.api.instance import Instance
@@ -22,6 +22,7 @@ from lm_eval.api.instance import Instance
 from persbench.errors import PersbenchError
 from persbench.harness.backend import adapter_of, backend_fingerprint
 from persbench.harness.documents.base import branches_of
+from persbench.harness.ranks import most
 from persbench.harness.rendering import ChatTemplate, Rendered, render
 from persbench.models.fetch import cache_dir
 from persbench.scoring.choice import per_byte
@@ -125,45 +126,66 @@ def anchor_documents(
         PersbenchError: The model carries an adapter and an anchor is not stored yet.
     """
     store = AnchorStore(folder or default_folder(), backend_fingerprint(lm))
+    documents = list(documents)
+    units = []
     for document in documents:
         turns = document.get("turns") or [{"role": "user", "content": document["ask"]}]
         contexts = [render([{"role": "system", "content": p}, *turns], chat_template) for p in neutral_prompts()]
-        by_context = calm_likelihoods(contexts, document["candidates"], lm, store)
+        units.append(Unit(contexts, document["candidates"]))
+    for document, by_context in zip(documents, calm_likelihoods(units, lm, store), strict=True):
         scores = [per_byte(lls, document["candidates"]) for lls in by_context]
         document["anchors"] = [_mean(column) for column in zip(*scores, strict=True)]
 
 
-def calm_likelihoods(
-    contexts: Sequence[Rendered], candidates: Sequence[str], lm: Any, store: AnchorStore
-) -> list[list[float]]:
-    """Return log-likelihoods of candidates after contexts without a persona, stored or computed as one unit.
+class Unit(NamedTuple):
+    """Contexts without a persona and candidates after each: computed in one call, whatever else is stored already."""
+
+    contexts: Sequence[Rendered]
+    candidates: Sequence[str]
+
+    @property
+    def pairs(self) -> list[tuple[Rendered, str]]:
+        """Every context with every candidate, context by context."""
+        return [(context, text) for context in self.contexts for text in self.candidates]
+
+
+def calm_likelihoods(units: Sequence[Unit], lm: Any, store: AnchorStore) -> list[list[list[float]]]:
+    """Return log-likelihoods of candidates after contexts without a persona, stored or computed.
+
+    Args:
+        units: What is wanted.
+        lm: The lm-eval model, untuned.
+        store: Where its numbers are kept.
 
     Returns:
-        Nats, one list a context.
+        Nats: for each unit, for each context, one number a candidate.
 
     Raises:
         PersbenchError: The model carries an adapter and a number is not stored yet.
     """
-    keys = [[request_key(context, context.delimiter + text) for text in candidates] for context in contexts]
-    found = [[store.get(key) for key in row] for row in keys]
-    if any(ll is None for row in found for ll in row):
+    keys = [[request_key(context, context.delimiter + text) for context, text in unit.pairs] for unit in units]
+    missing = [i for i, row in enumerate(keys) if any(store.get(key) is None for key in row)]
+    if missing:
         require_untuned(lm)
-        requests = [
-            Instance("loglikelihood", {}, (context.context, context.delimiter + text), i, ("anchor", i, 1))
-            for context in contexts
-            for i, text in enumerate(candidates)
-        ]
-        computed = iter([float(ll) for ll, _ in lm.loglikelihood(requests, **quiet(lm.loglikelihood))])
-        found = [[next(computed) for _ in row] for row in keys]
-        store.add(
-            [
-                (key, ll)
-                for row, lls in zip(keys, found, strict=True)
-                for key, ll in zip(row, lls, strict=True)
-                if ll is not None
-            ]
-        )
-    return [[ll for ll in row if ll is not None] for row in found]
+    # How many calls there will be is settled before the first: ranks must stay in step.
+    padding = most(lm, len(missing)) - len(missing)
+    for i in missing:
+        store.add(list(zip(keys[i], _compute(units[i].pairs, lm), strict=True)))
+    for _ in range(padding):
+        _compute([(Rendered("Hello.", "plain", " "), "Hello.")], lm)
+    found: list[list[list[float]]] = []
+    for unit, row in zip(units, keys, strict=True):
+        lls, width = [ll for key in row if (ll := store.get(key)) is not None], len(unit.candidates)
+        found.append([lls[start : start + width] for start in range(0, len(lls), width)])
+    return found
+
+
+def _compute(pairs: Sequence[tuple[Rendered, str]], lm: Any) -> list[float]:
+    requests = [
+        Instance("loglikelihood", {}, (context.context, context.delimiter + text), i, ("anchor", i, 1))
+        for i, (context, text) in enumerate(pairs)
+    ]
+    return [float(ll) for ll, _ in lm.loglikelihood(requests, **quiet(lm.loglikelihood))]
 
 
 def request_key(rendered: Rendered, rest: str) -> str:

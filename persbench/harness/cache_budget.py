@@ -8,10 +8,10 @@ from typing import Any
 import psutil
 import torch
 
-from persbench.harness.generation import MOST_ROWS, PREFILL
-
 LARGEST_PIECE = 512  # beyond this a forward pass gains nothing, and the mask grows as its square
 SMALLEST_PIECE = 16
+MOST_ROWS = 64  # beyond this a step gains little on a CPU, and the rows' memory is better kept for dialogues
+LONGEST_PREFILL = 1024  # tokens of prompts computed in one pass
 
 
 @dataclass(frozen=True)
@@ -70,13 +70,26 @@ class CacheBudget:
         most = (self.total - taken - 2 * longest * self.cached) // beside
         return 0 if most < SMALLEST_PIECE else min(most, LARGEST_PIECE)
 
+    def prefill(self, longest: int) -> int:
+        """Return how many tokens of prompts one pass computes: their scores take at most an eighth of the budget."""
+        attention = 2 * self.heads * longest * 4  # one layer's scores and weights of a token, in float32
+        return max(SMALLEST_PIECE, min(LONGEST_PREFILL, self.total // 8 // (attention + self.computed // 4)))
+
     def rows(self, longest: int, *, shared: int = 0) -> int:
-        """Return how many rows of replies fit beside what is kept, or 0.
+        """Return how many rows of replies fit, or 0; they take at most half of what is free, unless one takes more.
 
         Args:
             longest: Tokens of the longest request and its reply.
-            shared: Tokens of it that all rows share.
+            shared: Tokens of it that all rows share, held twice while they are computed.
         """
-        attention = 2 * PREFILL * self.heads * longest * 4  # one layer's scores and weights, in float32
-        left = self.total - self.kept - 2 * shared * self.cached - attention - PREFILL * (self.computed // 4)
-        return max(0, min(MOST_ROWS, left // ((longest - shared + 1) * self.cached + self.computed)))
+        left = self.total - self.total // 8 - 2 * shared * self.cached
+        row = self._row(longest, shared)
+        return max(0, min(MOST_ROWS, max(left // 2 // row, int(left >= row))))
+
+    def keep(self, longest: int, *, shared: int, rows: int) -> int:
+        """Return the bytes that are left for what is kept, the stem included, while so many rows are in work."""
+        left = self.total - self.total // 8 - shared * self.cached - rows * self._row(longest, shared)
+        return max(0, min(self.kept, left))
+
+    def _row(self, longest: int, shared: int) -> int:
+        return (longest - shared + 1) * self.cached + self.computed

@@ -17,7 +17,7 @@ from persbench.harness.backend import describe_backend, serving
 from persbench.harness.task_index import TaskFile, tasks_folder
 from persbench.provenance import digest, source_state, versions
 from persbench.records import CellRecord, load_record, save_record
-from persbench.samples import Row, sample_row
+from persbench.samples import FILLER, Row, sample_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -209,7 +209,7 @@ def _complete(
     for task in cell.tasks:
         if missing is not None and task.name not in missing:
             continue
-        found = results.get("samples", {}).get(task.name, [])
+        found = [s for s in results.get("samples", {}).get(task.name, []) if not s["doc"].get(FILLER)]
         wanted = results.get("n-samples", {}).get(task.name, {}).get("original", 1)
         if missing is not None:
             wanted = len(missing[task.name])

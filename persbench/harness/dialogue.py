@@ -12,11 +12,11 @@ import unicodedata
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import torch
 from lm_eval.api.instance import Instance
 
 from persbench.errors import PersbenchError
 from persbench.harness.anchors import quiet, request_key, require_untuned
+from persbench.harness.ranks import most, world_size
 from persbench.harness.rendering import ChatTemplate, Rendered, render
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Speaker:
         Raises:
             PersbenchError: Not one reply could be had in the first turn: that is no fault of a dialogue.
         """
-        for turn in range(self._most(max((len(talk.turns) for talk in talks), default=0))):
+        for turn in range(most(self.lm, max((len(talk.turns) for talk in talks), default=0))):
             alive = [talk for talk in talks if not talk.fault and turn < len(talk.turns)]
             asked: list[tuple[Talk, Rendered]] = []
             for talk in alive:
@@ -127,7 +127,7 @@ class Speaker:
         if self.store is not None:
             found |= {key: reply for key in keys if (reply := self.store.get_reply(key)) is not None}
         missing = {key: rendered for key, rendered in zip(keys, contexts, strict=True) if key not in found}
-        if self._most(len(missing)):
+        if most(self.lm, len(missing)):
             fresh = self._generate(list(missing.values()))
             found |= zip(missing, fresh, strict=True)
             if self.store is not None:
@@ -140,14 +140,14 @@ class Speaker:
         try:
             return self._ask(contexts)
         except Exception as error:  # noqa: BLE001 - whatever a model or an endpoint may raise
-            if getattr(self.lm, "world_size", 1) > 1 or len(contexts) == 1:
+            if world_size(self.lm) > 1 or len(contexts) == 1:
                 return [error] * len(contexts)
         # One of them is at fault: each by itself, so that the others are not lost.
         return [self._generate([rendered])[0] for rendered in contexts]
 
     def _ask(self, contexts: list[Rendered]) -> list[str]:
         """Call the model, with as many requests on every rank, since some models compute in lockstep."""
-        padding = self._most(len(contexts)) - len(contexts)
+        padding = most(self.lm, len(contexts)) - len(contexts)
         texts = [rendered.context for rendered in contexts]
         if padding:
             filler = texts[0] if texts else render([{"role": "user", "content": "Hello."}], self.chat_template).context
@@ -160,12 +160,6 @@ class Speaker:
         if len(replies) != len(texts):
             raise PersbenchError(f"the model gave {len(replies)} replies to {len(texts)} requests")
         return replies[: len(contexts)]
-
-    def _most(self, number: int) -> int:
-        """Return the largest such number over all ranks."""
-        if getattr(self.lm, "world_size", 1) == 1:
-            return number
-        return int(self.lm.all_gather(torch.tensor([number], device=getattr(self.lm, "device", "cpu"))).max())
 
     def _fault(self, reply: str | Exception) -> str:
         """Say why a reply cannot be gone on from, or nothing."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from persbench.errors import PersbenchError
-from persbench.harness.anchors import AnchorStore, calm_likelihoods, default_folder
+from persbench.harness.anchors import AnchorStore, Unit, calm_likelihoods, default_folder
 from persbench.harness.backend import backend_fingerprint
 from persbench.harness.dialogue import Speaker, Talk
 from persbench.harness.documents.base import branch
@@ -153,17 +153,22 @@ class ConsistencyTask(LiveTask):
         speaker = Speaker(lm, chat_template, self.reply_settings, store)
         talks = {tuple(doc["scripts"]["talk"]): Talk(list, doc["scripts"]["talk"]) for doc in documents}
         speaker.play(list(talks.values()))
+        probes: list[Document] = []
+        units: list[Unit] = []
         for doc in documents:
             talk = talks[tuple(doc["scripts"]["talk"])]
             for found in doc["branches"]:
                 after = found["label"].rpartition("/")[2]
                 reached = after.isdigit() and len(talk.exchanges) >= int(after)
                 rendered = speaker.fitting(talk, int(after), found["ask"], PROBE_ROOM) if reached else None
-                found["calm"] = (
-                    None if rendered is None else calm_likelihoods([rendered], doc["candidates"], lm, store)[0]
-                )
+                found["calm"] = None
+                if rendered is not None:
+                    probes.append(found)
+                    units.append(Unit([rendered], doc["candidates"]))
+        for found, (lls,) in zip(probes, calm_likelihoods(units, lm, store), strict=True):
+            found["calm"] = lls
 
-    def process_results(self, doc: Document, results: Sequence[Any]) -> dict[str, Pair]:
+    def score_results(self, doc: Document, results: Sequence[Any]) -> dict[str, Pair]:
         """Score one dialogue; drift compares raw scores, since an anchor would be taken off on both sides."""
         width, leads, calm = len(doc["candidates"]), {}, {}
         for number, found in enumerate(doc["branches"]):
@@ -174,7 +179,7 @@ class ConsistencyTask(LiveTask):
         depths = [probe["after"] for probe in doc["probes"]["talk"]]
         labels = [f"talk/{depth}" for depth in depths]
         moved = drift(depths, [leads.get(x) for x in labels], [calm.get(x) for x in labels])
-        return super().process_results(doc, results) | {"drift": pair(moved)}
+        return super().score_results(doc, results) | {"drift": pair(moved)}
 
     @classmethod
     def score_branches(cls, doc: Document, by_branch: Sequence[Scores]) -> dict[str, float | None]:

@@ -24,8 +24,6 @@ from persbench.harness.row_cache import RowCache
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-MOST_ROWS = 64  # beyond this a step gains little on a CPU, and the rows' memory is better kept for dialogues
-PREFILL = 1024  # tokens of a prompt computed in one pass
 LOOK_BACK = 4  # tokens beyond a stop string's own in which it may end
 
 
@@ -57,6 +55,7 @@ class ReplyGenerator:
         tokenizer: Decodes, to find stop strings.
         eos: Token ids that end a reply.
         kept: Where the caches of finished replies go, and where those of earlier turns are found.
+        prefill: Tokens of prompts computed in one pass.
         dtype: Of the mask.
         device: Of the model.
     """
@@ -68,11 +67,12 @@ class ReplyGenerator:
         *,
         eos: frozenset[int],
         kept: KeptPrefixes,
+        prefill: int,
         dtype: torch.dtype,
         device: torch.device,
     ) -> None:
         self.forward, self.tokenizer, self.eos, self.kept = forward, tokenizer, eos, kept
-        self.dtype, self.device = dtype, device
+        self.prefill, self.dtype, self.device = prefill, dtype, device
         self._tails: dict[str, int] = {}
 
     def run(
@@ -115,7 +115,7 @@ class ReplyGenerator:
             tail = waiting[0].prompt[len(stem.tokens) :]
             branch, known = longest_branch(stem, tail[:-1])
             widest = max(widest, len(tail) - known)
-            if fresh and widest * (len(fresh) + 1) > PREFILL:
+            if fresh and widest * (len(fresh) + 1) > self.prefill:
                 break
             cache.put(branch.layers if branch else [], known)
             fresh.append(waiting.popleft())
@@ -125,9 +125,9 @@ class ReplyGenerator:
         rows = slice(cache.count - len(fresh), cache.count)
         lengths = cache.lengths[rows]
         tails = [r.prompt[len(stem.tokens) + known :] for r, known in zip(fresh, lengths, strict=True)]
-        while len(tails[0]) > PREFILL:  # only ever a row alone
-            self._compute([tails[0][:PREFILL]], rows, stem, cache)
-            tails[0] = tails[0][PREFILL:]
+        while len(tails[0]) > self.prefill:  # only ever a row alone
+            self._compute([tails[0][: self.prefill]], rows, stem, cache)
+            tails[0] = tails[0][self.prefill :]
         return self._compute(tails, rows, stem, cache)
 
     def _compute(self, tokens: list[list[int]], rows: slice, stem: Stem, cache: RowCache) -> torch.Tensor:

@@ -191,21 +191,26 @@ class PrefixLM(HFLM):  # type: ignore[misc]
 
     def generate(self, replies: list[Reply], bar: tqdm[Any]) -> None:
         """Generate replies, those that share a long prompt together."""
+        longest = max(len(reply.prompt) + reply.limit for reply in replies)
         generator = ReplyGenerator(
             lambda **arguments: self._forward(1, **arguments)[:, -1],
             self.tokenizer,
             eos=eos_tokens(self),
             kept=self.kept,
+            prefill=self.budget.prefill(longest),
             dtype=self.model.dtype,
             device=self.device,
         )
         with torch.inference_mode():
-            for shared, group in stem_groups([reply.prompt for reply in replies]):
+            for common, group in stem_groups([reply.prompt for reply in replies]):
                 rows = sorted((replies[i] for i in group), key=lambda reply: -len(reply.prompt))
-                stem = self.kept.cheapest([row.prompt for row in rows]) or self._stem(rows[0].prompt[:shared])
-                slots = self.budget.rows(max(len(row.prompt) + row.limit for row in rows), shared=len(stem.tokens))
+                stem = self.kept.cheapest([row.prompt for row in rows]) or self._stem(rows[0].prompt[:common])
+                shared = len(stem.tokens)
+                slots = min(len(rows), max(1, self.budget.rows(longest, shared=shared)))
+                keep = self.budget.keep(longest, shared=shared, rows=slots)
+                self.kept.shrink(keep)
                 with row_attention(self.model):
-                    generator.run(rows, stem, slots=max(1, slots), keep_within=self.budget.kept, done=bar.update)
+                    generator.run(rows, stem, slots=slots, keep_within=keep, done=bar.update)
 
     def _stem(self, tokens: list[int]) -> Stem:
         """Compute a shared prompt once, and keep it."""

@@ -64,7 +64,7 @@ class ReplyTask(GenerationTask):
         | {"authorship_acc": True, "length_words": True, "distinct_2": True}
     )
 
-    def process_results(self, doc: Document, results: Sequence[str]) -> dict[str, Pair]:
+    def score_results(self, doc: Document, results: Sequence[str]) -> dict[str, Pair]:
         """Score one reply against the answers of all persona-stages to the same question.
 
         Args:
@@ -108,7 +108,7 @@ class InductionReplyTask(GenerationTask):
 
     METRICS: ClassVar[dict[str, bool]] = {f"reply_{kind}": kind in {"resist", "evade"} for kind in REPLY_CLASSES}
 
-    def process_results(self, doc: Document, results: Sequence[str]) -> dict[str, Pair]:
+    def score_results(self, doc: Document, results: Sequence[str]) -> dict[str, Pair]:
         """Sort the reply; unscored where there is no embedder."""
         embedder = embedder_named((self.config.metadata or {}).get("embedder"))
         found = sort_reply(str(results[0]), doc, embedder) if embedder else None
@@ -120,7 +120,7 @@ class GeneralReplyTask(GenerationTask):
 
     METRICS: ClassVar[dict[str, bool]] = {"general_rouge_l": True, "general_words": True}
 
-    def process_results(self, doc: Document, results: Sequence[str]) -> dict[str, Pair]:
+    def score_results(self, doc: Document, results: Sequence[str]) -> dict[str, Pair]:
         """Score the overlap with the reference answer (ROUGE-L, 0 to 100); an empty reply is unscored."""
         text = str(results[0]).strip()
         overlap = overlaps(text, doc["candidates"])["rouge_l"][0] if text else None
@@ -143,7 +143,7 @@ class DistinctionTask(PersonaTask):
             settings = [one | {"seed": number} for number, one in enumerate(settings, start=1)]
         return [("generate_until", (contexts[0].context, one)) for one in settings]
 
-    def process_results(self, doc: Document, results: Sequence[str]) -> dict[str, Pair]:  # noqa: ARG002
+    def score_results(self, doc: Document, results: Sequence[str]) -> dict[str, Pair]:  # noqa: ARG002
         """Score how alike the two are, and how long and varied."""
         texts = [str(text).strip() for text in results]
         said = [text for text in texts if text]

@@ -7,7 +7,8 @@ unscored item must be neither zero nor lost.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,6 +20,7 @@ from persbench.harness.anchors import anchor_documents
 from persbench.harness.backend import require_loglikelihoods, served_model
 from persbench.harness.documents.base import branches_of
 from persbench.harness.rendering import ChatTemplate, Rendered, render
+from persbench.samples import FILLER
 from persbench.scoring.choice import anchor, per_byte
 
 if TYPE_CHECKING:
@@ -51,6 +53,7 @@ class PersonaTask(ConfigurableTask):  # type: ignore[misc]
     def __init__(self, config: dict[str, Any]) -> None:
         # lm-eval hands the YAML's `class` key on to a configuration that does not know it.
         super().__init__(config={key: value for key, value in config.items() if key != "class"})
+        self._fillers: dict[int, Document] = {}
 
     def doc_to_text(self, doc: Document, doc_to_text: object = None) -> str:  # noqa: ARG002
         """Return the user's last turn (lm-eval shows it; requests are made from the messages)."""
@@ -65,6 +68,18 @@ class PersonaTask(ConfigurableTask):  # type: ignore[misc]
         """All documents of this task, in their stratified order."""
         documents: Documents = self.dataset["test"]
         return documents
+
+    def doc_iterator(self, **selection: Any) -> Iterator[tuple[int, Document]]:
+        """Yield this rank's documents, numbered; a rank without any gets a filler, since lm-eval breaks off there.
+
+        A filler is asked like a document, which keeps ranks in step, but it is unscored and never saved.
+        """
+        own = list(super().doc_iterator(**selection))
+        if own:
+            yield from own
+        else:
+            filler = self._fillers.setdefault(0, deepcopy(self.documents[0]) | {FILLER: True})
+            yield 0, filler
 
     def build_all_requests(
         self,
@@ -98,6 +113,14 @@ class PersonaTask(ConfigurableTask):  # type: ignore[misc]
                 Instance(kind, doc, arguments, idx, (self.config.task, doc_id, 1))
                 for idx, (kind, arguments) in enumerate(asked)
             ]
+
+    def process_results(self, doc: Document, results: Sequence[Any]) -> dict[str, Pair]:
+        """Score one document; a filler is unscored whatever came back."""
+        return dict.fromkeys(self.METRICS, pair(None)) if doc.get(FILLER) else self.score_results(doc, results)
+
+    @abstractmethod
+    def score_results(self, doc: Document, results: Sequence[Any]) -> dict[str, Pair]:
+        """Score one document by what the model answered to its requests."""
 
     def prepare(self, documents: list[Document], lm: Any, chat_template: ChatTemplate | None) -> None:
         """Do what must be done with the model before requests are made; nothing by default."""
@@ -154,7 +177,7 @@ class ChoiceTask(PersonaTask):
             for text in doc["candidates"]
         ]
 
-    def process_results(self, doc: Document, results: Sequence[Any]) -> dict[str, Pair]:
+    def score_results(self, doc: Document, results: Sequence[Any]) -> dict[str, Pair]:
         """Score one item.
 
         Args:

@@ -74,7 +74,7 @@ class TwinTask(ChoiceTask):
         """Ask for a letter in every branch and order."""
         return [("generate_until", (c.context, dict(self.config.generation_kwargs))) for c in contexts]
 
-    def process_results(self, doc: Document, results: Sequence[Any]) -> dict[str, Pair]:
+    def score_results(self, doc: Document, results: Sequence[Any]) -> dict[str, Pair]:
         """Score each order by itself; a metric is the mean over both, None if either is unscored."""
         width = len(doc["candidates"])
         chosen = [letter_of(str(reply), width) for reply in results]

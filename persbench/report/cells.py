@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from persbench.errors import Fault, FaultsError, PersbenchError
 from persbench.records import load_record
-from persbench.samples import Row, sample_row
+from persbench.samples import FILLER, Row, sample_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,7 +93,10 @@ def _lm_eval_cells(results_path: Path) -> Iterator[Cell]:
         if not path.exists():
             raise PersbenchError(f"no {path.name} beside it: run lm_eval with --log_samples")
         for line in path.read_text("utf-8").splitlines():
-            row = sample_row(json.loads(line))
+            sample = json.loads(line)
+            if sample["doc"].get(FILLER):
+                continue
+            row = sample_row(sample)
             by_cell.setdefault((row["system"], row["persona"]), {}).setdefault(task, []).append(row)
     for (system, persona), rows in sorted(by_cell.items()):
         yield Cell(system, persona, _lm_eval_signature(results, system, rows), rows)

@@ -47,7 +47,7 @@ def test_more_replies_than_rows(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_prompt_longer_than_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("persbench.harness.generation.PREFILL", 16)
+    monkeypatch.setattr("persbench.harness.cache_budget.LONGEST_PREFILL", 16)
     contexts = [f"w1 {PROMPT}", f"w2 {PROMPT} w3"]
     assert replies(tiny(PrefixLM), contexts) == replies(tiny(HFLM), contexts)
 
