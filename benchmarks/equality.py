@@ -4,9 +4,8 @@
     python benchmarks/equality.py --adapter FOLDER
 
 For every persona the first documents of each choice task are scored by both (documents stand in a fixed shuffled order,
-so a prefix is a sample), and the free replies to the first questions compared. Printed: the largest difference of a
-log-probability, items whose score differs with the margin that decided them, and replies that part with the difference of
-the two best logits where they do.
+so a prefix is a sample), and free replies to the first questions compared. Printed: the largest difference of a
+log-probability, items whose score differs, and replies that part with the lead of the best logit where they do.
 """
 
 from __future__ import annotations

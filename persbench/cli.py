@@ -113,6 +113,9 @@ def run(
         str | None,
         typer.Option(help="Folder or hub id of a sentence embedder (default: all-MiniLM-L6-v2, if fetched)."),
     ] = None,
+    instrument: Annotated[
+        Path | None, typer.Option(help="CSV of a personality scale, instead of the pack's trait statements.")
+    ] = None,
     chat_template: Annotated[bool, typer.Option(help="Render messages by the model's chat template.")] = True,
     trust_remote_code: Annotated[
         bool, typer.Option(help="Run code and read pickled weights that come with the model.")
@@ -140,6 +143,7 @@ def run(
         trust_remote_code=trust_remote_code,
         anchors=anchors,
         embedder=embedder,
+        instrument=instrument,
     )
     from persbench.harness.run import run as run_cells
 
@@ -184,6 +188,22 @@ def table(
     else:
         out_console.print(board)
         _next(f"persbench report table {folder} --format markdown")
+
+
+@report_app.command()
+def twins(folder: Annotated[Path, typer.Argument(help="Results of a run with choice tasks and their twins.")]) -> None:
+    """Say how far choices by likelihood agree with the same choices by letter (Markdown)."""
+    from persbench.errors import PersbenchError
+    from persbench.report.cells import load_cells
+    from persbench.report.twins import agreements, markdown_agreements
+
+    found = agreements(load_cells(folder)[0])
+    if not found:
+        raise PersbenchError(
+            f"{folder} holds no choice task together with its twin: "
+            "run --tasks persbench,persbench_gen into one --out first."
+        )
+    typer.echo(markdown_agreements(found), nl=False)
 
 
 @paper_app.command("table-1")

@@ -135,6 +135,8 @@ def run_cell(cell: Cell, settings: RunSettings, lm: Any, *, chat_template: bool)
         metadata["anchors"] = str(settings.anchors)
     if settings.embedder is not None:
         metadata["embedder"] = settings.embedder
+    if settings.instrument is not None:
+        metadata["instrument"] = str(settings.instrument)
     started, clock = now(), time.monotonic()
     earlier, missing = _earlier(cell)
     python_seed, numpy_seed, torch_seed, fewshot_seed = settings.seeds

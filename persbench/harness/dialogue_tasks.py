@@ -13,6 +13,7 @@ from persbench.harness.anchors import AnchorStore, Unit, calm_likelihoods, defau
 from persbench.harness.backend import backend_fingerprint
 from persbench.harness.dialogue import Speaker, Talk
 from persbench.harness.documents.base import branch
+from persbench.harness.rendering import render
 from persbench.harness.tasks import ChoiceTask, Pair, Scores, both, pair
 from persbench.scoring.choice import credit, margin, per_byte, winners
 from persbench.scoring.consistency import all_own, drift, number_of_flips, own_lead, turn_of_flip
@@ -158,13 +159,12 @@ class ConsistencyTask(LiveTask):
         for doc in documents:
             talk = talks[tuple(doc["scripts"]["talk"])]
             for found in doc["branches"]:
-                after = found["label"].rpartition("/")[2]
-                reached = after.isdigit() and len(talk.exchanges) >= int(after)
-                rendered = speaker.fitting(talk, int(after), found["ask"], PROBE_ROOM) if reached else None
+                after = found["label"].removeprefix("none").rpartition("/")[2]
                 found["calm"] = None
-                if rendered is not None:
+                messages = probe_messages(speaker, talk, {"after": int(after), "ask": found["ask"]}) if after else None
+                if messages is not None:
                     probes.append(found)
-                    units.append(Unit([rendered], doc["candidates"]))
+                    units.append(Unit([render(messages, chat_template)], doc["candidates"]))
         for found, (lls,) in zip(probes, calm_likelihoods(units, lm, store), strict=True):
             found["calm"] = lls
 

@@ -21,6 +21,7 @@ from persbench.harness.sanity_cells import SURFACE_TASKS, rules_of, sanity_rows,
 from persbench.harness.settings import SANITY, RunSettings
 from persbench.harness.task_index import TaskFile, expand, tasks_folder
 from persbench.models.fetch import fetch_model
+from persbench.packs.instrument import with_instrument
 from persbench.packs.load import load_pack
 from persbench.provenance import digest
 from persbench.scoring.sanity import PREFIX
@@ -48,7 +49,7 @@ def run(settings: RunSettings, notice: Notice) -> list[Path]:
         PersbenchError: Bad names, a pack with faults, a model that cannot be loaded or cannot run a task, a folder in
             use by another run or holding records of other settings, a result that lm-eval lost.
     """
-    pack = load_pack(settings.pack)
+    pack = with_instrument(load_pack(settings.pack), settings.instrument)
     tasks = expand(settings.tasks, tasks_folder())
     personas = [pack.persona(p) for p in settings.personas] or list(pack.personas)
     systems, sanity = _split_systems(settings.systems)

@@ -60,6 +60,10 @@ def _all_candidates(pack: Pack) -> Iterable[str]:
             yield from (row.voice_only.reply, row.stance_only.reply)
         for item in data.knowledge:
             yield from (item.gold, *item.foils)
+        for induction in data.induction:
+            yield from (induction.resist, induction.yield_, induction.affirm, induction.deny)
+        for stage_item in data.stage_items:
+            yield from stage_item.replies.values()
 
 
 def sanity_rows(rule: Rule, tasks: Iterable[TaskFile], pack: Pack, data: PersonaData) -> dict[str, list[Row]]:

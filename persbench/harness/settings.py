@@ -37,6 +37,7 @@ class RunSettings:
         trust_remote_code: Let the model's own code run.
         anchors: Folder of stored anchors; the user's cache by default.
         embedder: Folder or hub id of the sentence embedder for reply overlap; the default one if None.
+        instrument: CSV of a personality scale in the place of the pack's trait statements.
     """
 
     model: str | None
@@ -56,6 +57,7 @@ class RunSettings:
     trust_remote_code: bool = False
     anchors: Path | None = None
     embedder: str | None = None
+    instrument: Path | None = None
 
     @property
     def seeds(self) -> tuple[int, int, int, int]:

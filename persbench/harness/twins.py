@@ -10,6 +10,7 @@ import re
 from string import ascii_uppercase
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from persbench.errors import PersbenchError
 from persbench.harness.choice_tasks import (
     AttitudeTask,
     CostumeTask,
@@ -30,7 +31,12 @@ if TYPE_CHECKING:
     from persbench.harness.rendering import ChatTemplate, Rendered
 
 ASK = "{ask}\n\nWhich of these is your answer? Reply with its letter alone.\n{options}"
-_LETTER = re.compile(r"\s*(?:(?:my |the )?answer(?: is)?:?\s*)?[(\[*\"']*([A-Z])(?:[)\].:*\"']|\s*$)", re.IGNORECASE)
+_LETTER = re.compile(
+    r"\s*(?i:\**(?:my |the )?(?:answer|option|choice)(?: is)?:?\**\s*)?"
+    r"[(\[*'\"]*([A-Z])(?:[)\]]|[.:](?=\s|$)|\*+|['\"](?=\s|$)|\s*$)"
+)
+# A second letter, right behind the first or as an option of its own: then nothing was chosen.
+_SECOND = re.compile(r"^\W*(?:or|and)\W+([A-Z])\b|^[*/,&]*([A-Z])(?=\*|\)|$)|^\W*([A-Z])\W*$|(?<!\w)([A-Z])[)\]]")
 ORDERS = 2
 
 
@@ -45,12 +51,12 @@ def letter_of(reply: str, options: int) -> int | None:
         Index of the option; None for anything else, such as "A man of my age" or "A or B".
     """
     found = _LETTER.match(reply)
-    if found is None or not found[1].isupper():
+    if found is None:
         return None
     index = ascii_uppercase.index(found[1])
-    others = {m for m in re.findall(r"\b([A-Z])\b(?=[).:\]]|\s*$)", reply.strip()) if m != found[1]}
-    named = {m for m in others if ascii_uppercase.index(m) < options}
-    return index if index < options and not named else None
+    named = {letter for match in _SECOND.findall(reply[found.end() :]) for letter in match if letter}
+    rivals = [letter for letter in named - {found[1]} if ascii_uppercase.index(letter) < options]
+    return index if index < options and not rivals else None
 
 
 class TwinTask(ChoiceTask):
@@ -87,7 +93,15 @@ class TwinTask(ChoiceTask):
 
 
 def lettered(ask: str, options: Sequence[str]) -> str:
-    """Write a question with its options under letters."""
+    """Write a question with its options under letters.
+
+    Raises:
+        PersbenchError: There are more options than letters.
+    """
+    if len(options) > len(ascii_uppercase):
+        raise PersbenchError(
+            f"{len(options)} options and {len(ascii_uppercase)} letters: use the likelihood task, not its twin"
+        )
     lines = "\n".join(f"{letter}) {text}" for letter, text in zip(ascii_uppercase, options, strict=False))
     return ASK.format(ask=ask, options=lines)
 

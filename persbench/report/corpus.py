@@ -50,7 +50,8 @@ def _kappa(rows: Sequence[Row]) -> Interval:
                 won = winners(scores.get(f"{name}/{probe['after']}") or [None])
                 chosen.append(row["labels"][won[0]] if won is not None and len(won) == 1 else None)
         table.append(chosen)
-    found = fleiss_kappa(table)
+    widest = max(map(len, table), default=0)  # scripts with fewer probes are dropped, and counted
+    found = fleiss_kappa([row + [None] * (widest - len(row)) for row in table])
     return Interval(found.value, None, None, found.subjects, found.subjects, found.dropped)
 
 

@@ -97,7 +97,8 @@ def discrimination(x_induced: float | None, x_control: float | None) -> float | 
     """Whether an item's induced prompt is contradicted more than its true twin; the mean is P(x(induced) > x(control)).
 
     This is two-alternative forced choice within the item: a lean towards contradicting, or towards agreeing, shifts
-    both sides alike and earns nothing. Anchors, the same on both sides, cancel: raw and anchored scores agree.
+    both sides alike and earns nothing. Anchors taken under each prompt do not cancel: they take off what the prompt
+    itself, by its words, makes likely whoever speaks.
 
     Args:
         x_induced: `upheld` under the induced prompt.

@@ -56,7 +56,7 @@ def test_a_lean_towards_contradicting_earns_nothing() -> None:
     assert dprime.value == 0.0
 
 
-def test_anchors_cancel_in_discrimination_but_not_in_hits() -> None:
+def test_anchors_shared_by_both_prompts_cancel_in_discrimination_but_not_in_hits() -> None:
     neutral = [-1.0, -3.0, -2.0, -1.5]
     induced, control = [-1.0, -2.0, -1.75, -1.0], [-1.5, -2.0, -1.0, -1.25]
     raw = [upheld(*induced), upheld(*control)]

@@ -36,7 +36,7 @@ def consistency(situation: Situation, system: System) -> Iterator[Document]:
             document,
             [(s.id, s.text, s.id) for s in question.stances],
             answer.stance,
-            all_own=chance ** len(probes),
+            all_own=chance,  # of a steady guess; three independent ones would make it far less
             own_share=chance,
         )
         document["scripts"] = {"talk": list(script.turns)}

@@ -24,10 +24,8 @@ OPTIONS: Final = (
     "Moderately accurate",
     "Very accurate",
 )
-ASK: Final = (
-    'Here is a statement: "{text}" How accurately does it describe you, as you are now? '
-    "Answer with one of these words alone: {options}."
-)
+STATEMENT: Final = 'Here is a statement: "{text}" How accurately does it describe you, as you are now?'
+ASK: Final = STATEMENT + " Answer with one of these words alone: {options}."
 
 
 def stages(situation: Situation, system: System) -> Iterator[Document]:
@@ -83,8 +81,8 @@ def traits(situation: Situation, system: System) -> Iterator[Document]:
                 "target": _target(situation, row),
             },
             "branches": [
-                branch(f"{form}/{order}", ask, system.messages(situation, user(ask)))
-                for form, order, ask in _forms(row)
+                branch(f"{form}/{order}", ask, system.messages(situation, user(ask))) | {"plain": plain}
+                for form, order, ask, plain in _forms(row)
             ],
         }
         yield document
@@ -96,11 +94,11 @@ def _target(situation: Situation, row: TraitStatement | Statement) -> float | No
     return None if target is None else target.score
 
 
-def _forms(row: TraitStatement | Statement) -> Iterator[tuple[str, str, str]]:
+def _forms(row: TraitStatement | Statement) -> Iterator[tuple[str, str, str, str]]:
     for form, order in (("text", "ascending"), ("text", "descending"), ("paraphrase", "ascending")):
         text = row.text if form == "text" else row.paraphrase
         if text:
-            yield form, order, _likert(text, order)
+            yield form, order, _likert(text, order), STATEMENT.format(text=text)
 
 
 def _likert(text: str, order: str) -> str:
@@ -130,4 +128,5 @@ def _ordinary(situation: Situation, system: System, task: str) -> Iterator[tuple
         item = f"{task}/{data.persona.id}/{row.id}"
         document = document_of(situation, system, item, row.id, turns[-1]["content"], "general")
         document["messages"] = system.messages(situation, turns)
+        document["turns"] = turns
         yield row, document
