@@ -20,8 +20,6 @@ from persbench.models.embedder import SentenceEmbedder, default_embedder
 from persbench.scoring.authorship import AuthorshipClassifier
 from persbench.scoring.distinction import symmetric_bleu
 from persbench.scoring.overlap import cosines, distinct_n, length_words, lift, nearest_credit, overlaps
-from persbench.scoring.reply_class import sort_reply
-from persbench.scoring.resistance import REPLY_CLASSES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,15 +102,13 @@ class ReplyTask(GenerationTask):
 
 
 class InductionReplyTask(GenerationTask):
-    """A free reply to an induction prompt, sorted into four kinds without an API."""
+    """A free reply to an induction prompt, kept for sorting: no classifier has earned its place yet."""
 
-    METRICS: ClassVar[dict[str, bool]] = {f"reply_{kind}": kind in {"resist", "evade"} for kind in REPLY_CLASSES}
+    METRICS: ClassVar[dict[str, bool]] = {"induction_reply_words": True}
 
-    def score_results(self, doc: Document, results: Sequence[str]) -> dict[str, Pair]:
-        """Sort the reply; unscored where there is no embedder."""
-        embedder = embedder_named((self.config.metadata or {}).get("embedder"))
-        found = sort_reply(str(results[0]), doc, embedder) if embedder else None
-        return {f"reply_{kind}": pair(None if found is None else float(found == kind)) for kind in REPLY_CLASSES}
+    def score_results(self, doc: Document, results: Sequence[str]) -> dict[str, Pair]:  # noqa: ARG002
+        """Score the length; the reply itself is in the sample."""
+        return {"induction_reply_words": pair(float(length_words(str(results[0]))))}
 
 
 class GeneralReplyTask(GenerationTask):
