@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from persbench.packs.pack import Pack, PersonaData
 
 PROMPT_TOKENS, QUESTIONS, CANDIDATES, CANDIDATE_TOKENS = 620, 24, 4, 35
-DIALOGUES, PROBED = 4, (1, 4, 8)
-SAMPLE = 32  # of a persona's 960 who-said requests
+DIALOGUES, PROBED = 2, (1, 4, 8)
+REPLIES = 40
+SAMPLE = 24  # of a persona's 960 who-said requests
 REPLY = {"until": [], "max_gen_toks": 64, "do_sample": False}
 
 
@@ -92,8 +93,8 @@ def who_said(lm: Any, pack: Pack, *, sample: int = SAMPLE) -> list[Work]:
 
 
 def reply(lm: Any, pack: Pack) -> list[Work]:
-    """Return the free replies of one persona at both stages under the profile prompt."""
-    rows = documents_of("persbench_reply", pack, pack.personas[0], get_system("prompt"))
+    """Return free replies of one persona at both stages under the profile prompt."""
+    rows = documents_of("persbench_reply", pack, pack.personas[0], get_system("prompt"))[:REPLIES]
     asked = [
         Instance("generate_until", {}, (_context(lm, row), dict(REPLY)), i, ("benchmark", i, 1))
         for i, row in enumerate(rows)
