@@ -159,6 +159,8 @@ class ReplyGenerator:
 
     def _finish(self, reply: Reply, row: int, stem: Stem, cache: RowCache) -> None:
         seen = (reply.prompt + reply.tokens)[len(stem.tokens) :][: cache.lengths[row]]
+        # What it went on from is part of it now, and need not be kept twice.
+        stem.branches = [branch for branch in stem.branches if branch.tokens != seen[: len(branch.tokens)]]
         stem.branches.append(Branch(seen, cache.take(row)))
         cache.drop(row)
 

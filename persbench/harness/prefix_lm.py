@@ -127,21 +127,20 @@ class PrefixLM(HFLM):  # type: ignore[misc]
         Yields:
             Indices of a group, a cache, and how many of the first tokens of each of its requests that cache holds.
         """
-        groups: dict[tuple[Stem, Branch] | None, list[int]] = {}
-        held: dict[tuple[Stem, Branch] | None, int] = {None: 0}
+        groups: dict[tuple[Stem, Branch, int] | None, list[int]] = {}
         for i, (tokens, wanted) in enumerate(zip(inputs, continuations, strict=True)):
             stem, branch, length = self.kept.longest(tokens[: len(tokens) - len(wanted)])
             long = stem and branch and length - len(stem.tokens) >= WORTH_RECALLING
-            key = (stem, branch) if stem and branch and long else None
+            key = (stem, branch, length) if stem and branch and long else None
             groups.setdefault(key, []).append(i)
-            held[key] = min(held.get(key, length), length) if key else 0
         for key, group in groups.items():
             cache = DynamicCache(config=self.model.config)
             if key:
-                for layer, parts in enumerate(zip(key[0].layers, key[1].layers, strict=True)):
-                    joined = (torch.cat(both, dim=1)[None, :, : held[key]] for both in zip(*parts, strict=True))
+                stem, branch, length = key
+                for layer, parts in enumerate(zip(stem.layers, branch.layers, strict=True)):
+                    joined = (torch.cat(both, dim=1)[None, :, :length] for both in zip(*parts, strict=True))
                     cache.update(*joined, layer)
-            yield group, cache, held[key]
+            yield group, cache, key[2] if key else 0
 
     def _forward(self, places: int | torch.Tensor, **arguments: Any) -> torch.Tensor:
         """Run the model.
