@@ -142,7 +142,8 @@ def test_run_then_table_in_every_format(tmp_path: Path) -> None:
     ):
         assert word in text
     code, markdown, _ = persbench("report", "table", str(out), "--format", "markdown")
-    assert markdown.startswith("| system | content | attitude | knowledge | voice | who said | stage |")
+    assert markdown.startswith("**Choices by log-likelihood per byte, anchored**")
+    assert "| system | content | attitude | knowledge | voice | who said |" in markdown
     code, table, _ = persbench("report", "table", str(out), "--format", "csv")
     assert table.splitlines()[0] == "system,model,metric,mean,low,high,n,unscored,chance,personas"
     assert any(line.startswith("prompt,fake@fake-0,content_acc,") for line in table.splitlines())
