@@ -191,6 +191,23 @@ def table(
 
 
 @report_app.command()
+def compare(
+    folder: Annotated[Path, typer.Argument(help="What `persbench run --out` wrote.")],
+    baseline: Annotated[str, typer.Option(help="System that the others are held against.")] = "prompt",
+    tables: Annotated[str, typer.Option(help="Comma-separated tables of the board.")] = "board",
+) -> None:
+    """Hold every system against a baseline on the same items: paired differences, Holm, signs (Markdown)."""
+    from persbench.errors import PersbenchError
+    from persbench.report.cells import load_cells
+    from persbench.report.compare import comparisons, markdown_comparisons
+
+    found = comparisons(load_cells(folder)[0], baseline, tables=_names(tables))
+    if not found:
+        raise PersbenchError(f"{folder} holds no other system with items of {baseline}: run several --systems into it.")
+    typer.echo(markdown_comparisons(found, baseline), nl=False)
+
+
+@report_app.command()
 def twins(folder: Annotated[Path, typer.Argument(help="Results of a run with choice tasks and their twins.")]) -> None:
     """Say how far choices by likelihood agree with the same choices by letter (Markdown)."""
     from persbench.errors import PersbenchError
