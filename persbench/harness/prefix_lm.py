@@ -25,6 +25,7 @@ from persbench.harness.generation import Reply, ReplyGenerator
 from persbench.harness.kept_prefixes import Branch, KeptPrefixes, Stem, stem_groups
 from persbench.harness.reply_requests import answer_text, eos_tokens, grouped_by_settings, replies_of, unsupported
 from persbench.harness.row_cache import row_attention
+from persbench.harness.tree_attention import tree_attention
 from persbench.harness.tree_scoring import TreeScorer
 from persbench.harness.trial import obstacle
 
@@ -97,9 +98,7 @@ class PrefixLM(HFLM):  # type: ignore[misc]
             return super()._loglikelihood_tokens(requests, disable_tqdm=disable_tqdm, override_bs=override_bs)  # type: ignore[no-any-return]
         scorer = self.scorer(most)
         answers: list[tuple[float, bool]] = [(0.0, False)] * len(requests)
-        with tqdm(
-            total=len(inputs), disable=disable_tqdm or self.rank != 0, desc="Running loglikelihood requests"
-        ) as bar:
+        with self._bar(len(inputs), "loglikelihood", quiet=disable_tqdm) as bar, tree_attention(self.model):
             for group, cache, held in self._recalled(inputs, continuations):
                 asked = [inputs[i] for i in group], [continuations[i] for i in group]
                 for i, answer in zip(group, scorer.score(*asked, cache, held, bar.update), strict=True):
@@ -165,9 +164,7 @@ class PrefixLM(HFLM):  # type: ignore[misc]
     def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
         """Generate replies in continuous batches; settings or models that it cannot serve go `hf`'s way."""
         answers = [""] * len(requests)
-        with tqdm(
-            total=len(requests), disable=disable_tqdm or self.rank != 0, desc="Running generate_until requests"
-        ) as bar:
+        with self._bar(len(requests), "generate_until", quiet=disable_tqdm) as bar:
             for settings, group in grouped_by_settings(requests, self.max_gen_toks):
                 asked = [requests[i] for i in group]
                 for i, text in zip(group, self._answers(asked, settings, bar), strict=True):

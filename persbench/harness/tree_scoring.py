@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from persbench.harness.token_tree import Piece, build_tree, plan
+from persbench.harness.tree_attention import branches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -83,19 +84,31 @@ class TreeScorer:
     def _pass(self, piece: Piece, cache: DynamicCache, places: list[int]) -> torch.Tensor:
         """Compute a piece on top of the cache; return the logits at some of its places, shape (places, vocabulary)."""
         ids, positions = tokens_and_positions(piece)
-        return self.forward(
-            torch.tensor(places or [len(ids) - 1], device=self.device),
-            input_ids=torch.tensor([ids], device=self.device),
-            position_ids=torch.tensor([positions], device=self.device),
-            attention_mask=ancestor_mask(piece, self.dtype).to(self.device),
-            past_key_values=cache,
-        )[0]
+        with branches(blocks_of(piece)):
+            return self.forward(
+                torch.tensor(places or [len(ids) - 1], device=self.device),
+                input_ids=torch.tensor([ids], device=self.device),
+                position_ids=torch.tensor([positions], device=self.device),
+                attention_mask=ancestor_mask(piece, self.dtype).to(self.device),
+                past_key_values=cache,
+            )[0]
 
 
 def tokens_and_positions(piece: Piece) -> tuple[list[int], list[int]]:
     """Return the piece's token ids and their positions in their own requests."""
     ids = [token for node, _ in piece.nodes for token in node.tokens]
     return ids, [node.depth + i for node, _ in piece.nodes for i in range(len(node.tokens))]
+
+
+def blocks_of(piece: Piece) -> list[tuple[int, int]]:
+    """Return the ranges of tokens that share nothing but the path before the piece."""
+    starts: list[int] = []
+    stop = 0
+    for node, parent in piece.nodes:
+        if parent < 0:
+            starts.append(stop)
+        stop += len(node.tokens)
+    return list(zip(starts, [*starts[1:], stop], strict=True))
 
 
 def questions(piece: Piece) -> tuple[list[int], list[tuple[int, int, int]]]:

@@ -11,6 +11,7 @@ from transformers.cache_utils import DynamicLayer
 
 from persbench.harness.generation import Reply
 from persbench.harness.kept_prefixes import KeptPrefixes
+from persbench.harness.tree_attention import tree_attention
 
 if TYPE_CHECKING:
     from persbench.harness.prefix_lm import PrefixLM
@@ -57,7 +58,8 @@ def _scores(lm: PrefixLM) -> float:
         rows = torch.log_softmax(_plain(lm, tokens)[-len(wanted) :], dim=-1)
         alone.append(float(rows[range(len(wanted)), wanted].double().sum()))
     scorer = lm.scorer(12)
-    shared = scorer.score(INPUTS, WANTED, DynamicCache(config=lm.model.config))
+    with tree_attention(lm.model):
+        shared = scorer.score(INPUTS, WANTED, DynamicCache(config=lm.model.config))
     return max(abs(a - b) for (a, _), b in zip(shared, alone, strict=True))
 
 

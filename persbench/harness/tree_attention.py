@@ -1,0 +1,98 @@
+"""Attention of a piece of the token tree on a CPU: branches that never see each other are not multiplied.
+
+Under one mask over past and piece, most of the piece's own square is masked, and yet computed. Here all tokens attend
+to the path before the piece in one unmasked call, each branch to itself in a small one, and the two softmaxes are
+joined by their normalisers (as in FlashAttention, arXiv 2205.14135, section 3.1), which gives the same numbers.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers import AttentionInterface
+from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
+from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, AttentionMaskInterface
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    Blocks = list[tuple[int, int]]
+
+ATTENTION = "persbench_tree"
+# Of a torch that lacks it nothing is asked: attention is then transformers' own.
+_FLASH = getattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu", None)
+_BLOCKS: ContextVar[Blocks | None] = ContextVar("branches of the piece", default=None)
+
+
+@contextmanager
+def branches(blocks: Blocks) -> Iterator[None]:
+    """Say which ranges of the piece in work are branches that share the path before it and nothing else."""
+    token = _BLOCKS.set(blocks)
+    try:
+        yield
+    finally:
+        _BLOCKS.reset(token)
+
+
+def attend(
+    module: Any,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float | None = None,
+    **more: Any,
+) -> tuple[torch.Tensor, None]:
+    """Attend as transformers' sdpa does, branch by branch where there are several after a common path.
+
+    Args:
+        module: The attention layer.
+        query: Shape (1, heads, tokens, head size).
+        key: Shape (1, key/value heads, past + tokens, head size); `value` alike.
+        value: See `key`.
+        attention_mask: Additive, shape (1, 1, tokens, past + tokens).
+        scaling: Factor on the products; 1 / sqrt(head size) by default.
+        more: What else the model hands to its attention.
+
+    Returns:
+        Shape (1, tokens, heads, head size), and None for the weights.
+    """
+    blocks, past = _BLOCKS.get(), key.shape[2] - query.shape[2]
+    if blocks is None or len(blocks) < 2 or not past or attention_mask is None:  # noqa: PLR2004 - one branch is no saving
+        found: tuple[torch.Tensor, None] = sdpa_attention_forward(
+            module, query, key, value, attention_mask, scaling=scaling, **more
+        )
+        return found
+    group = query.shape[1] // key.shape[1]
+    key, value = repeat_kv(key, group), repeat_kv(value, group)
+    before, weight = _FLASH(query, key[:, :, :past], value[:, :, :past], scale=scaling)
+    parts = []
+    for start, stop in blocks:
+        own = slice(past + start, past + stop)
+        mask = attention_mask[:, :, start:stop, own]
+        part, size = _FLASH(query[:, :, start:stop], key[:, :, own], value[:, :, own], attn_mask=mask, scale=scaling)
+        # Each is an average under its own softmax; the path's share in the joint one follows from the normalisers.
+        share = torch.sigmoid(weight[:, :, start:stop] - size).unsqueeze(-1).to(part.dtype)
+        parts.append(part + (before[:, :, start:stop] - part) * share)
+    return torch.cat(parts, dim=2).transpose(1, 2).contiguous(), None
+
+
+AttentionInterface.register(ATTENTION, attend)
+AttentionMaskInterface.register(ATTENTION, ALL_MASK_ATTENTION_FUNCTIONS["sdpa"])
+
+
+@contextmanager
+def tree_attention(model: Any) -> Iterator[None]:
+    """Let a model on a CPU attend by branches inside the block, where its attention is transformers' sdpa."""
+    usual = model.config._attn_implementation  # noqa: SLF001 - transformers has no public reader
+    if usual != "sdpa" or model.device.type != "cpu" or _FLASH is None:
+        yield
+        return
+    model.set_attn_implementation(ATTENTION)
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(usual)

@@ -1,0 +1,52 @@
+"""Attention branch by branch gives what one masked attention gives, and steps aside where there is nothing to save."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from tiny_model import tiny
+
+from persbench.harness.prefix_lm import PrefixLM
+from persbench.harness.token_tree import Node, Piece
+from persbench.harness.tree_attention import attend, branches, tree_attention
+from persbench.harness.tree_scoring import ancestor_mask, blocks_of
+
+
+def piece(past: int, *sizes: int) -> Piece:
+    """Several branches after a common path; the last but one has a child of its own."""
+    nodes = [(Node([0] * size, past), -1) for size in sizes]
+    nodes.insert(-1, (Node([0] * 3, past + sizes[-2]), len(sizes) - 2))
+    return Piece(past, tuple(nodes), keep=False)
+
+
+@pytest.mark.parametrize("past", [0, 1, 40])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_joined_softmax_is_that_of_one_mask(past: int, dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    work = piece(past, 7, 2, 11)
+    tokens, heads, group = work.length, 6, 3
+    query = torch.randn(1, heads, tokens, 16, dtype=dtype)
+    key, value = (torch.randn(1, heads // group, past + tokens, 16, dtype=dtype) for _ in range(2))
+    layer, mask = SimpleNamespace(num_key_value_groups=group), ancestor_mask(work, dtype)
+    whole, _ = attend(layer, query, key, value, mask)
+    with branches(blocks_of(work)):
+        parts, _ = attend(layer, query, key, value, mask)
+    assert parts.shape == (1, tokens, heads, 16)
+    assert torch.allclose(parts.float(), whole.float(), atol=1e-5 if dtype == torch.float32 else 2e-2)
+
+
+def test_blocks_are_the_branches_with_their_descendants() -> None:
+    assert blocks_of(piece(5, 7, 2, 11)) == [(0, 7), (7, 12), (12, 23)]
+
+
+def test_the_model_s_own_attention_comes_back_whatever_happens() -> None:
+    model = tiny(PrefixLM).model
+    with pytest.raises(RuntimeError), tree_attention(model):
+        assert model.config._attn_implementation == "persbench_tree"
+        raise RuntimeError
+    assert model.config._attn_implementation == "sdpa"
+    model.set_attn_implementation("eager")
+    with tree_attention(model):
+        assert model.config._attn_implementation == "eager", "chosen by the user"
