@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 ATTENTION = "persbench_tree"
 # Of a torch that lacks it nothing is asked: attention is then transformers' own.
-_FLASH = getattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu", None)
+_FLASH: Any = getattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu", None)
 _BLOCKS: ContextVar[Blocks | None] = ContextVar("branches of the piece", default=None)
 
 

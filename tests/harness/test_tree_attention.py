@@ -43,9 +43,14 @@ def test_blocks_are_the_branches_with_their_descendants() -> None:
 
 def test_the_model_s_own_attention_comes_back_whatever_happens() -> None:
     model = tiny(PrefixLM).model
-    with pytest.raises(RuntimeError), tree_attention(model):
-        assert model.config._attn_implementation == "persbench_tree"
-        raise RuntimeError
+
+    def fail() -> None:
+        with tree_attention(model):
+            assert model.config._attn_implementation == "persbench_tree"
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert model.config._attn_implementation == "sdpa"
     model.set_attn_implementation("eager")
     with tree_attention(model):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from persbench.report.cells import Cell
 from persbench.report.compare import comparisons, markdown_comparisons
 
 
-def cell(system: str, persona: str, values: list[float | None], **signature: Any) -> Cell:
+def cell(system: str, persona: str, values: Sequence[float | None], **signature: Any) -> Cell:
     rows = [
         {
             "id": f"{persona}/q{i}",
