@@ -1,6 +1,7 @@
 """Hold the prefix model's numbers against lm-eval's `hf`, item by item over the reference world.
 
     python benchmarks/equality.py --documents 2 --systems vanilla prompt --batch-sizes 1 16
+    python benchmarks/equality.py --documents 0 --batch-sizes 16 --device cuda     # the full world
     python benchmarks/equality.py --adapter FOLDER
 
 For every persona the first documents of each choice task are scored by both (documents stand in a fixed shuffled order,
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -79,22 +81,25 @@ def compare_replies(documents: list[dict[str, Any]], hf: Any, ours: Any) -> tupl
             one, other = (hf.tok_encode(context + text) for text in (theirs, own))
             part = next(i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
             with torch.inference_mode():
-                best = hf.model(torch.tensor([one[:part]])).logits[0, -1].topk(2).values
+                best = hf.model(torch.tensor([one[:part]], device=hf.device)).logits[0, -1].topk(2).values
             leads.append(float(best[0] - best[1]))
     return len(documents) - len(leads), leads
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--documents", type=int, default=2, help="of each task and persona")
+    parser.add_argument("--documents", type=int, default=2, help="of each task and persona; 0 for all")
     parser.add_argument("--replies", type=int, default=2, help="of each persona")
     parser.add_argument("--systems", nargs="+", default=["vanilla", "prompt"])
     parser.add_argument("--batch-sizes", nargs="+", type=int, default=[1, 16])
     parser.add_argument("--adapter", help="PEFT folder; both models are loaded with it")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     options = parser.parse_args()
-    settings: dict[str, Any] = {"pretrained": str(fetch_model()), "dtype": "float32", "device": "cpu"}
+    settings: dict[str, Any] = {"pretrained": str(fetch_model()), "dtype": "float32", "device": options.device}
     if options.adapter:
         settings["peft"] = options.adapter
+        if (Path(options.adapter) / "tokenizer_config.json").exists():  # it may know more tokens than the base
+            settings["tokenizer"] = options.adapter
     hf, pack = HFLM(**settings, batch_size=1), world()
     ours = PrefixLM(**settings, batch_size=1)
     for size in options.batch_sizes:
@@ -104,7 +109,7 @@ def main() -> None:
             for data in track(pack.personas, f"batch {size}, {system.name}", transient=True):
                 ours.forget()
                 for task in SURFACE_TASKS:
-                    documents = documents_of(task, pack, data, system)[: options.documents]
+                    documents = documents_of(task, pack, data, system)[: options.documents or None]
                     gap, items, number = compare_scores(task, documents, hf, ours)
                     worst, differing, count = max(worst, gap), differing + items, count + number
                 documents = documents_of("persbench_reply", pack, data, system)[: options.replies]

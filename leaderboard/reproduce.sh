@@ -1,0 +1,97 @@
+#!/usr/bin/env bash
+# The whole comparison of protocol.md, from nothing to its records. Read it from top to bottom; repeat it after a stop, and it goes on where it was.
+#
+#   leaderboard/reproduce.sh                    # everything: days on two cores, minutes to hours on an accelerator
+#   leaderboard/reproduce.sh --toy              # the same way in a few minutes: one persona, few steps, two items of each task
+#   JOBS=12 DEVICE=cuda:0 leaderboard/reproduce.sh train evaluate     # only these steps, twelve jobs at once
+#
+# Steps: fetch train evaluate collect tables. Settings: OUT, JOBS, DEVICE, DTYPE, PERSONAS, SEEDS, TASKS, LIMIT.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+TOY=""; STEPS=()
+for word in "$@"; do [ "$word" = --toy ] && TOY=1 || STEPS+=("$word"); done
+[ ${#STEPS[@]} -gt 0 ] || STEPS=(fetch train evaluate collect tables)
+
+OUT=${OUT:-runs/leaderboard${TOY:+-toy}}
+JOBS=${JOBS:-1}
+DEVICE=${DEVICE:-cpu}
+DTYPE=${DTYPE:-bfloat16}
+PERSONAS=${PERSONAS:-${TOY:+nedda}}
+PERSONAS=${PERSONAS:-betsin fulke ivo nedda osmer zilla}
+FEW=${FEW:-${TOY:+nedda}}                    # personas of the ablations and of further seeds
+FEW=${FEW:-nedda osmer}
+SEEDS=${SEEDS:-${TOY:+1}}
+SEEDS=${SEEDS:-1 2 3}
+TASKS=${TASKS:-persbench}
+LIMIT=${LIMIT:-${TOY:+2}}
+RECIPES=(stylized stylized-matched persllm-sft persllm)
+ABLATIONS=(no-analysis no-anti-induction no-temporal no-general)
+SEEDED=(stylized persllm)                    # recipes that are trained with every seed
+export HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
+
+# Run the commands on standard input, JOBS at a time; one that fails is named, and the others go on.
+together() { xargs -P "$JOBS" -I{} bash -c '{} || { echo "failed: {}" >&2; exit 1; }'; }
+
+train_command() { # recipe persona seed
+  echo "persbench train --recipe $1 --persona $2 --seed $3 --device $DEVICE ${TOY:+--max-steps 4} --out $OUT/adapters/$1/seed$3"
+}
+
+run_command() { # folder persona systems
+  echo "persbench run --tasks $TASKS --personas $2 --systems $3 ${LIMIT:+--limit $LIMIT} --device $DEVICE --dtype $DTYPE --out $OUT/runs/$1/$2"
+}
+
+# Recipe, persona and seed of every adapter, one a line.
+adapters() {
+  for persona in $PERSONAS; do for recipe in "${RECIPES[@]}"; do echo "$recipe $persona 1"; done; done
+  for persona in $FEW; do
+    for recipe in "${ABLATIONS[@]}"; do echo "$recipe $persona 1"; done
+    for seed in $SEEDS; do [ "$seed" = 1 ] || for recipe in "${SEEDED[@]}"; do echo "$recipe $persona $seed"; done; done
+  done
+}
+
+step_fetch() { persbench model fetch; }
+
+step_train() { adapters | while read -r recipe persona seed; do train_command "$recipe" "$persona" "$seed"; done | together; }
+
+step_evaluate() {
+  # The untuned model first: it stores the anchors that every other cell of the persona is scored against.
+  for persona in $PERSONAS; do run_command vanilla "$persona" vanilla; done | together
+  {
+    for persona in $PERSONAS; do
+      for system in prompt icl rag; do run_command "$system" "$persona" "$system"; done
+      run_command persllm-profile "$persona" "persllm+profile=$OUT/adapters/persllm/seed1"
+    done
+    adapters | while read -r recipe persona seed; do
+      run_command "$recipe-seed$seed" "$persona" "$recipe=$OUT/adapters/$recipe/seed$seed"
+    done
+  } | together
+  persbench run --tasks "$TASKS" --systems sanity --out "$OUT/runs/sanity"
+}
+
+# Put the records of seed 1 into records/, those of other seeds beside them.
+step_collect() {
+  local records=${RECORDS:-leaderboard/records}
+  [ -z "$TOY" ] || records=$OUT/collected
+  for folder in "$OUT"/runs/*; do
+    case "$folder" in
+      *-seed1) target=$records/seed1/records ;;
+      *-seed*) target=$records/seed${folder##*-seed}/records ;;
+      *) target=$records/seed1/records ;;
+    esac
+    mkdir -p "$target"
+    find "$folder" -path '*/records/*.json' -exec cp {} "$target/" \;
+  done
+}
+
+step_tables() {
+  local records=${RECORDS:-leaderboard/records}
+  [ -z "$TOY" ] || records=$OUT/collected
+  persbench report table "$records/seed1" --format markdown
+  persbench report compare "$records/seed1" --baseline prompt
+}
+
+for step in "${STEPS[@]}"; do
+  echo "== $step" >&2
+  "step_$step"
+done
