@@ -12,6 +12,8 @@ LARGEST_PIECE = 512  # beyond this a forward pass gains nothing, and the mask gr
 SMALLEST_PIECE = 16
 MOST_ROWS = 64  # beyond this a step gains little on a CPU, and the rows' memory is better kept for dialogues
 LONGEST_PREFILL = 1024  # tokens of prompts computed in one pass
+# An accelerator waits for its next command unless each is large: there all three are so many times as much.
+ACCELERATED = 8
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class CacheBudget:
         computed: Bytes beside it while it is computed: its logits, activations.
         heads: Attention heads.
         width: Bytes of a number.
+        scale: How many times as much as on a CPU goes into one pass.
     """
 
     total: int
@@ -31,6 +34,7 @@ class CacheBudget:
     computed: int
     heads: int
     width: int
+    scale: int = 1
 
     @classmethod
     def of(cls, model: Any, gigabytes: float | None) -> CacheBudget:
@@ -51,6 +55,7 @@ class CacheBudget:
             computed=(config.vocab_size + 32 * config.hidden_size) * width,
             heads=config.num_attention_heads,
             width=width,
+            scale=1 if model.device.type == "cpu" else ACCELERATED,
         )
 
     @property
@@ -68,12 +73,13 @@ class CacheBudget:
         # A token of the piece has a row of the mask; the path is held twice while a longer one is put in its place.
         beside = self.cached + self.computed + longest * self.width
         most = (self.total - taken - 2 * longest * self.cached) // beside
-        return 0 if most < SMALLEST_PIECE else min(most, LARGEST_PIECE)
+        return 0 if most < SMALLEST_PIECE else min(most, LARGEST_PIECE * self.scale)
 
     def prefill(self, longest: int) -> int:
         """Return how many tokens of prompts one pass computes: their scores take at most an eighth of the budget."""
         attention = 2 * self.heads * longest * 4  # one layer's scores and weights of a token, in float32
-        return max(SMALLEST_PIECE, min(LONGEST_PREFILL, self.total // 8 // (attention + self.computed // 4)))
+        most = LONGEST_PREFILL * self.scale
+        return max(SMALLEST_PIECE, min(most, self.total // 8 // (attention + self.computed // 4)))
 
     def rows(self, longest: int, *, shared: int = 0) -> int:
         """Return how many rows of replies fit, or 0; they take at most half of what is free, unless one takes more.
@@ -84,7 +90,7 @@ class CacheBudget:
         """
         left = self.total - self.total // 8 - 2 * shared * self.cached
         row = self._row(longest, shared)
-        return max(0, min(MOST_ROWS, max(left // 2 // row, int(left >= row))))
+        return max(0, min(MOST_ROWS * self.scale, max(left // 2 // row, int(left >= row))))
 
     def keep(self, longest: int, *, shared: int, rows: int) -> int:
         """Return the bytes that are left for what is kept, the stem included, while so many rows are in work."""

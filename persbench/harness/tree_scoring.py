@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from transformers import DynamicCache
 
 CHUNK = 16  # rows of logits scored at once: few enough to stay in a processor's cache
+DEVICE_CHUNK = 1024  # the same on an accelerator, which each chunk makes wait
 
 
 class TreeScorer:
@@ -89,7 +90,7 @@ class TreeScorer:
                 torch.tensor(places or [len(ids) - 1], device=self.device),
                 input_ids=torch.tensor([ids], device=self.device),
                 position_ids=torch.tensor([positions], device=self.device),
-                attention_mask=ancestor_mask(piece, self.dtype).to(self.device),
+                attention_mask=ancestor_mask(piece, self.dtype, self.device),
                 past_key_values=cache,
             )[0]
 
@@ -128,8 +129,13 @@ def questions(piece: Piece) -> tuple[list[int], list[tuple[int, int, int]]]:
     return places, asked
 
 
-def ancestor_mask(piece: Piece, dtype: torch.dtype) -> torch.Tensor:
+def ancestor_mask(piece: Piece, dtype: torch.dtype, device: torch.device | None = None) -> torch.Tensor:
     """Let each token see the path before the piece, its ancestors in it, and itself.
+
+    Args:
+        piece: Tokens of one pass.
+        dtype: Of the mask.
+        device: Of the mask; the CPU by default.
 
     Returns:
         Additive mask of shape (1, 1, tokens, past + tokens).
@@ -145,8 +151,9 @@ def ancestor_mask(piece: Piece, dtype: torch.dtype) -> torch.Tensor:
         seen[start:stop, start:stop] = torch.ones(stop - start, stop - start, dtype=torch.bool).tril()
         ends.append(stop)
         start = stop
-    mask = torch.zeros(length, piece.past + length, dtype=dtype)
-    mask[:, piece.past :].masked_fill_(~seen, torch.finfo(dtype).min)
+    # Who sees whom is a byte each: that travels, and the numbers are made where they are needed.
+    mask = torch.zeros(length, piece.past + length, dtype=dtype, device=device)
+    mask[:, piece.past :].masked_fill_(~seen.to(mask.device), torch.finfo(dtype).min)
     return mask[None, None]
 
 
@@ -165,9 +172,10 @@ def score(
         Log-probability of each asked token (float64, on the CPU), and whether it is the most probable one.
     """
     found, best = [torch.zeros(0, dtype=torch.float64)], [torch.zeros(0, dtype=torch.bool)]
-    for start in range(0, len(logits), CHUNK):
-        part = logits[start : start + CHUNK].to(dtype or logits.dtype)
-        inside = (rows >= start) & (rows < start + CHUNK)
+    chunk = CHUNK if logits.device.type == "cpu" else DEVICE_CHUNK
+    for start in range(0, len(logits), chunk):
+        part = logits[start : start + chunk].to(dtype or logits.dtype)
+        inside = (rows >= start) & (rows < start + chunk)
         row, token = rows[inside] - start, tokens[inside]
         # As log_softmax does it, without writing the whole vocabulary out.
         found.append((part[row, token] - part.logsumexp(dim=-1)[row]).double().cpu())
