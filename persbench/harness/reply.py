@@ -6,7 +6,6 @@ the other persona-stages' answers to the same question.
 
 from __future__ import annotations
 
-from copy import deepcopy
 from functools import cache, cached_property
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -20,6 +19,9 @@ from persbench.models.embedder import SentenceEmbedder, default_embedder
 from persbench.scoring.authorship import AuthorshipClassifier
 from persbench.scoring.distinction import symmetric_bleu
 from persbench.scoring.overlap import cosines, distinct_n, length_words, lift, nearest_credit, overlaps
+from persbench.scoring.reply_cues import InducedReply
+from persbench.scoring.reply_sorting import ReplySorter
+from persbench.scoring.resistance import REPLY_CLASSES, RESIST
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +52,7 @@ class GenerationTask(PersonaTask):
 
     def requests(self, doc: Document, contexts: list[Rendered]) -> list[Asked]:  # noqa: ARG002 - one signature for all
         """Ask for one reply."""
-        return [("generate_until", (contexts[0].context, deepcopy(self.config.generation_kwargs)))]
+        return [("generate_until", (contexts[0].context, self.generation_settings))]
 
 
 class ReplyTask(GenerationTask):
@@ -101,14 +103,38 @@ class ReplyTask(GenerationTask):
             return None  # too few answers to learn a hand from: unscored
 
 
+@cache
+def sorter_named(embedder: str | None) -> ReplySorter | None:
+    """Return the sorter of replies to induction prompts on an embedder; None where that is not fetched."""
+    found = embedder_named(embedder)
+    return ReplySorter(found) if found else None
+
+
 class InductionReplyTask(GenerationTask):
-    """A free reply to an induction prompt, kept for sorting: no classifier has earned its place yet."""
+    """A free reply to an induction prompt, sorted by a classifier that never saw a reply to this item."""
 
-    METRICS: ClassVar[dict[str, bool]] = {"induction_reply_words": True}
+    METRICS: ClassVar[dict[str, bool]] = {f"reply_{name}": name == RESIST for name in REPLY_CLASSES} | {
+        "induction_reply_words": True
+    }
 
-    def score_results(self, doc: Document, results: Sequence[str]) -> dict[str, Pair]:  # noqa: ARG002
-        """Score the length; the reply itself is in the sample."""
-        return {"induction_reply_words": pair(float(length_words(str(results[0]))))}
+    def score_results(self, doc: Document, results: Sequence[str]) -> dict[str, Pair]:
+        """Score one reply: 1 for the class it is sorted into and 0 for the others; a blank one is in none.
+
+        Args:
+            doc: The document; its candidates are the authored replies. Gets `sorted_as`.
+            results: The generated reply.
+        """
+        text = str(results[0]).strip()
+        sorter = sorter_named((self.config.metadata or {}).get("embedder"))
+        authored = dict(zip(doc["labels"], doc["candidates"], strict=True))
+        case = InducedReply(
+            doc["cluster"].partition("/")[2], doc["kind"], doc["ask"], authored["resist"], authored["yield"], text
+        )
+        (label,) = sorter.sort([case]) if sorter else [None]
+        doc["sorted_as"] = label
+        return {f"reply_{name}": pair(None if label is None else float(name == label)) for name in REPLY_CLASSES} | {
+            "induction_reply_words": pair(float(length_words(text)))
+        }
 
 
 class GeneralReplyTask(GenerationTask):
@@ -134,7 +160,7 @@ class DistinctionTask(PersonaTask):
 
     def requests(self, doc: Document, contexts: list[Rendered]) -> list[Asked]:  # noqa: ARG002 - one signature for all
         """Ask for two replies, drawn apart."""
-        settings = [deepcopy(self.config.generation_kwargs) for _ in range(2)]
+        settings = [self.generation_settings for _ in range(2)]
         if self._seeded:
             settings = [one | {"seed": number} for number, one in enumerate(settings, start=1)]
         return [("generate_until", (contexts[0].context, one)) for one in settings]

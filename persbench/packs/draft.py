@@ -16,6 +16,7 @@ from persbench.packs.schema import (
     GeneralDialogue,
     Induction,
     Knowledge,
+    Matched,
     Material,
     Persona,
     PressureScript,
@@ -48,6 +49,7 @@ PERSONA_FILES: Final = (
     "induction.jsonl",
     "stages.jsonl",
     "train.jsonl",
+    "matched.jsonl",
     "stylized.jsonl",
 )
 _DATA_SUFFIXES = frozenset({".jsonl", ".yaml", ".yml", ".json"})
@@ -93,6 +95,7 @@ class PersonaDraft:
     induction: Table[Induction]
     stage_items: Table[StageItem]
     train: Table[TrainDialogue]
+    matched: Table[Matched]
     stylized: Table[Stylized]
 
 
@@ -184,6 +187,7 @@ class _Reader:
             induction=self.table(found, prefix, "induction", Induction),
             stage_items=self.table(found, prefix, "stages", StageItem),
             train=self.table(found, prefix, "train", TrainDialogue),
+            matched=self.table(found, prefix, "matched", Matched),
             stylized=self.table(found, prefix, "stylized", Stylized),
         )
 

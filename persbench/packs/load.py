@@ -85,6 +85,7 @@ def _pack(draft: PackDraft, world: World, digest: str) -> Pack:
             induction=rows(draft.induction),
             stage_items=rows(draft.stage_items),
             train=rows(draft.train),
+            matched=rows(draft.matched),
             stylized=rows(draft.stylized),
         )
 

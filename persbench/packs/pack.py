@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         GeneralDialogue,
         Induction,
         Knowledge,
+        Matched,
         Material,
         Persona,
         PressureScript,
@@ -48,6 +49,7 @@ _PERSONA_TABLES: Final = {
     "induction": "induction",
     "stages": "stage_items",
     "train": "train",
+    "matched": "matched",
     "stylized": "stylized",
 }
 
@@ -79,6 +81,7 @@ class PersonaData:
     induction: tuple[Induction, ...]
     stage_items: tuple[StageItem, ...]
     train: tuple[TrainDialogue, ...]
+    matched: tuple[Matched, ...]
     stylized: tuple[Stylized, ...]
 
     @cached_property

@@ -26,11 +26,14 @@ class Material(PackModel):
 
 
 class Answer(PackModel):
-    """A row of answers.jsonl: what the persona says to a shared question at a stage. Test only."""
+    """A row of answers.jsonl: what the persona says to a shared question at a stage. Test only.
+
+    `stance` is None where the question has no stances.
+    """
 
     question: Id
     stage: Id
-    stance: Id
+    stance: Id | None = None
     reply: Text
 
 
@@ -128,6 +131,13 @@ class TrainDialogue(PackModel):
     analysis: Text
     response: Text
     materials: Many[Id] = ()
+
+
+class Matched(PackModel):
+    """A row of matched.jsonl: the prompt of train row `id`, answered in the voice with stance and facts taken out."""
+
+    id: Id
+    response: Text
 
 
 class Stylized(PackModel):

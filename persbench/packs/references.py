@@ -22,21 +22,21 @@ class Known:
     Attributes:
         stages: Stage id to position, or None if world.yaml cannot tell.
         personas: Names of the persona folders.
-        questions: Question id to its stance ids; an empty tuple if the question's row is broken.
+        questions: Question id to its stance ids, empty for a question without stances; None if its row is broken.
         questions_present: Whether there is a questions.jsonl.
         questions_complete: False if a line of it cannot be parsed: then no question id can be called unknown.
     """
 
     stages: Mapping[str, int] | None
     personas: Sequence[str]
-    questions: Mapping[str, tuple[str, ...]]
+    questions: Mapping[str, tuple[str, ...] | None]
     questions_present: bool
     questions_complete: bool
 
     @classmethod
     def of(cls, draft: PackDraft) -> Known:
         """Gather it from what could be read."""
-        questions: dict[str, tuple[str, ...]] = {question_id: () for _, question_id in draft.questions.ids()}
+        questions: dict[str, tuple[str, ...] | None] = {question_id: None for _, question_id in draft.questions.ids()}
         questions.update({row.id: tuple(s.id for s in row.stances) for _, row in draft.questions.rows})
         return cls(
             stages=None if draft.world is None else {stage.id: i for i, stage in enumerate(draft.world.stages)},
@@ -55,11 +55,22 @@ class Known:
         else:
             yield Fault(file, line, f"unknown question {quoted(name)}: the pack has no questions.jsonl")
 
-    def stance(self, file: str, line: int, question: str, name: str, role: str = "stance") -> Iterator[Fault]:
-        """Complain of a stance that its question does not have."""
-        stances = self.questions.get(question, ())
-        if stances and name not in stances:
+    def stance(self, file: str, line: int, question: str, name: str | None, role: str = "stance") -> Iterator[Fault]:
+        """Complain of a stance that its question does not have, or of none where it has some."""
+        stances = self.questions.get(question)
+        if stances is None or name in stances or (name is None and not stances):
+            return
+        if name is None:
+            yield Fault(file, line, f'missing key "{role}"', one_of(stances))
+        elif not stances:
+            yield Fault(file, line, f"{role} {quoted(name)} of question {quoted(question)}, which has no stances")
+        else:
             yield Fault(file, line, *unknown_name(f"{role} of question {quoted(question)}:", name, stances))
+
+    def positions(self, file: str, line: int, question: str) -> Iterator[Fault]:
+        """Complain of a question without stances, where positions are what a file is about."""
+        if self.questions.get(question) == ():
+            yield Fault(file, line, f"question {quoted(question)} has no stances", "a question with stances")
 
 
 def world_references(draft: PackDraft, known: Known) -> Iterator[Fault]:
@@ -74,12 +85,15 @@ def world_references(draft: PackDraft, known: Known) -> Iterator[Fault]:
     """
     for line, script in draft.cross_turn.rows:
         yield from known.question(draft.cross_turn.file, line, script.question)
+        yield from known.positions(draft.cross_turn.file, line, script.question)
     first: dict[tuple[str, str | None], int] = {}
     file = draft.pressure.file
     for line, pressure in draft.pressure.rows:
         yield from known.question(file, line, pressure.question)
         if pressure.target is not None:
             yield from known.stance(file, line, pressure.question, pressure.target, "target")
+        else:
+            yield from known.positions(file, line, pressure.question)
         earlier = first.setdefault((pressure.question, pressure.target), line)
         if earlier != line:
             target = "the neutral one" if pressure.target is None else f"target {quoted(pressure.target)}"
@@ -112,6 +126,7 @@ def persona_references(draft: PersonaDraft, known: Known) -> Iterator[Fault]:
             yield from _stage(draft, known, draft.stage_items.file, line, stage)
     yield from _answers(draft, known)
     yield from _contrast(draft, known)
+    yield from _matched(draft)
     yield from _materials(draft, known)
 
 
@@ -159,6 +174,25 @@ def _foils(file: str, line: int, row: Contrast, own: Answer) -> Iterator[Fault]:
     for name, reply in (("voice_only", row.voice_only.reply), ("stance_only", row.stance_only.reply)):
         if " ".join(reply.casefold().split()) == " ".join(own.reply.casefold().split()):
             yield Fault(file, line, f"{name}.reply is the own answer", "another text")
+
+
+def _matched(draft: PersonaDraft) -> Iterator[Fault]:
+    """Each row answers a train row of the same persona, and no two the same one."""
+    listed = [train_id for _, train_id in draft.train.ids()]
+    own = {row.id: row.response for _, row in draft.train.rows}
+    first: dict[str, int] = {}
+    file = draft.matched.file
+    for line, row in draft.matched.rows:
+        earlier = first.setdefault(row.id, line)
+        if earlier != line:
+            yield Fault(file, line, f"second row for {quoted(row.id)} (first at line {earlier})")
+        if row.id not in listed:
+            if not draft.train.present:
+                yield Fault(file, line, f"unknown training row {quoted(row.id)}: there is no {draft.train.file}")
+            elif draft.train.complete:
+                yield Fault(file, line, *unknown_name("training row", row.id, listed))
+        elif " ".join(row.response.casefold().split()) == " ".join(own.get(row.id, "").casefold().split()):
+            yield Fault(file, line, f"the response of {quoted(row.id)} in {draft.train.file}", "another text")
 
 
 def _has_key(row: dict[str, object]) -> bool:

@@ -14,6 +14,7 @@ from persbench.packs.persona_rows import (
     Induction,
     InductionKind,
     Knowledge,
+    Matched,
     Material,
     MaterialKind,
     Pattern,
@@ -34,6 +35,7 @@ __all__ = [
     "Induction",
     "InductionKind",
     "Knowledge",
+    "Matched",
     "Material",
     "MaterialKind",
     "Message",
@@ -90,17 +92,22 @@ class Stance(PackModel):
 
 
 class Question(PackModel):
-    """A row of questions.jsonl: an opinion question put to every persona."""
+    """A row of questions.jsonl: a question put to every persona.
+
+    One without stances has no positions to choose among: who said what, and free replies, are all it can ask.
+    """
 
     id: Id
     topic: Line
     text: Text
     paraphrases: Many[Text] = ()
-    stances: Annotated[tuple[Stance, ...], Field(strict=False, min_length=2)]
+    stances: Many[Stance] = ()
 
     @model_validator(mode="after")
     def _apart(self) -> Self:
         ids = [stance.id for stance in self.stances]
+        if len(ids) == 1:
+            raise complaint("stances: 1 entries; expected at least 2, or none at all")
         if twice := [i for i in ids if ids.count(i) > 1]:
             raise complaint('stance id "{id}" twice', id=twice[0])
         distinct({"text": self.text} | {f"paraphrases[{i}]": text for i, text in enumerate(self.paraphrases)})
