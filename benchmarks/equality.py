@@ -31,7 +31,7 @@ from persbench.harness.rendering import render
 from persbench.harness.sanity_cells import SURFACE_TASKS
 from persbench.models.fetch import fetch_model
 from persbench.scoring.choice import per_byte
-from persbench.systems.prompted import get_system
+from persbench.systems.registry import get_system
 
 TOLERANCE = 1e-3
 

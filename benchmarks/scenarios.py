@@ -13,7 +13,8 @@ from persbench.harness.rendering import render
 from persbench.packs.bundled import bundled_pack
 from persbench.packs.load import load_pack
 from persbench.systems.base import Situation
-from persbench.systems.prompted import get_system, persona_sheet
+from persbench.systems.prompted import persona_sheet
+from persbench.systems.registry import get_system
 
 if TYPE_CHECKING:
     from persbench.packs.pack import Pack, PersonaData

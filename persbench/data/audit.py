@@ -107,6 +107,8 @@ def _counts(pack: Pack) -> Iterator[Fault]:
             found = len(getattr(data, ATTRIBUTES.get(stem, stem)))
             if found != counts[minor]:
                 yield Fault(f"{folder}/{stem}.jsonl", None, f"{found} rows", str(counts[minor]))
+        if data.matched and len(data.matched) != len(data.train):
+            yield Fault(f"{folder}/matched.jsonl", None, f"{len(data.matched)} rows", f"{len(data.train)}, as in train")
         yield from _patterns(folder, data)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from persbench.packs.pack import Pack
 
@@ -52,6 +52,7 @@ PERSONA_TEXTS: dict[str, tuple[str, Split, tuple[str, ...], tuple[str, ...]]] = 
     "induction": ("induction", "test", ("induced", "control"), ("resist", "yield_", "affirm", "deny")),
     "stages": ("stage_items", "test", ("question",), ("replies",)),
     "train": ("train", "train", ("prompt",), ("response",)),
+    "matched": ("matched", "train", (), ("response",)),
     "stylized": ("stylized", "train", ("instruction",), ("voiced",)),
 }
 NOTES = {"materials": ("text",), "train": ("analysis",), "stylized": ("plain",)}
@@ -84,6 +85,7 @@ def _world(pack: Pack) -> Iterator[Passage]:
 def _personas(pack: Pack) -> Iterator[Passage]:
     for data in pack.personas:
         persona = data.persona.id
+        stages = {row.id: row.stage for row in data.train}  # a matched row is of the stage of the row it answers for
         for stage, sheet in data.persona.stages.items():
             file = f"personas/{persona}/persona.yaml"
             fields = [("profile", sheet.profile), ("voice", sheet.voice)]
@@ -92,12 +94,12 @@ def _personas(pack: Pack) -> Iterator[Passage]:
         for stem, attribute in {**{s: v[0] for s, v in PERSONA_TEXTS.items()}, "materials": "materials"}.items():
             file = f"personas/{persona}/{stem}.jsonl"
             for line, row in _rows(pack, file, getattr(data, attribute)):
-                yield from _row_texts(file, line, stem, persona, row)
+                yield from _row_texts(file, line, stem, persona, row, stages)
 
 
-def _row_texts(file: str, line: int, stem: str, persona: str, row: Any) -> Iterator[Passage]:
+def _row_texts(file: str, line: int, stem: str, persona: str, row: Any, stages: Mapping[str, str]) -> Iterator[Passage]:
     _, split, asks, replies = PERSONA_TEXTS.get(stem, ("", "source", (), ()))
-    stage = getattr(row, "stage", "")
+    stage = stages.get(row.id, "") if stem == "matched" else getattr(row, "stage", "")
     parts: list[tuple[Part, tuple[str, ...]]] = [("ask", asks), ("reply", replies), ("note", NOTES.get(stem, ()))]
     for part, fields in parts:
         for field in fields:

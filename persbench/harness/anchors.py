@@ -9,7 +9,6 @@ request, so that a changed prompt, template or candidate can never meet a stale 
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 import os
 from functools import cache
@@ -20,6 +19,8 @@ import yaml
 from lm_eval.api.instance import Instance
 
 from persbench.errors import PersbenchError
+from persbench.harness.adapters import take_off, untuned
+from persbench.harness.asking import quiet
 from persbench.harness.backend import adapter_of, backend_fingerprint
 from persbench.harness.documents.base import branches_of
 from persbench.harness.ranks import most
@@ -128,11 +129,13 @@ def anchor_documents(
     store = AnchorStore(folder or default_folder(), backend_fingerprint(lm))
     documents = list(documents)
     units = []
-    for document in documents:
-        turns = document.get("turns") or [{"role": "user", "content": document["ask"]}]
-        contexts = [render([{"role": "system", "content": p}, *turns], chat_template) for p in neutral_prompts()]
-        units.append(Unit(contexts, document["candidates"]))
-    for document, by_context in zip(documents, calm_likelihoods(units, lm, store), strict=True):
+    with untuned(lm):
+        for document in documents:
+            turns = document.get("turns") or [{"role": "user", "content": document["ask"]}]
+            contexts = [render([{"role": "system", "content": p}, *turns], chat_template) for p in neutral_prompts()]
+            units.append(Unit(contexts, document["candidates"]))
+        found = calm_likelihoods(units, lm, store)
+    for document, by_context in zip(documents, found, strict=True):
         scores = [per_byte(lls, document["candidates"]) for lls in by_context]
         document["anchors"] = [_mean(column) for column in zip(*scores, strict=True)]
 
@@ -165,10 +168,10 @@ def calm_likelihoods(units: Sequence[Unit], lm: Any, store: AnchorStore) -> list
     """
     keys = [[request_key(context, context.delimiter + text) for context, text in unit.pairs] for unit in units]
     missing = [i for i, row in enumerate(keys) if any(store.get(key) is None for key in row)]
-    if missing:
-        require_untuned(lm)
     # How many calls there will be is settled before the first: ranks must stay in step.
     padding = most(lm, len(missing)) - len(missing)
+    if missing:
+        require_untuned(lm)
     for i in missing:
         store.add(list(zip(keys[i], _compute(units[i].pairs, lm), strict=True)))
     for _ in range(padding):
@@ -195,21 +198,17 @@ def request_key(rendered: Rendered, rest: str) -> str:
 
 
 def require_untuned(lm: Any) -> None:
-    """Refuse to take an anchor on a tuned model.
+    """Take the adapter off inside an `untuned` block, and refuse to take an anchor on a model that stays tuned.
 
     Raises:
-        PersbenchError: The model carries an adapter.
+        PersbenchError: The model was loaded with an adapter.
     """
+    take_off(lm)
     if adapter_of(lm) is not None:
         raise PersbenchError(
             "anchors are taken on the untuned base model, and this one carries an adapter. "
             "Run a system without an adapter on the same base model, pack and items first: its anchors are then found."
         )
-
-
-def quiet(method: Any) -> dict[str, bool]:
-    """Return the argument that hides a backend's own progress bar, where it takes one."""
-    return {"disable_tqdm": True} if "disable_tqdm" in inspect.signature(method).parameters else {}
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

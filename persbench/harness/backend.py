@@ -14,7 +14,7 @@ from lm_eval.api.registry import MODEL_REGISTRY, get_model
 from lm_eval.models.openai_completions import LocalChatCompletion
 
 from persbench.errors import PersbenchError, UnknownNameError
-from persbench.models.fingerprint import model_fingerprint
+from persbench.models.fingerprint import state_fingerprint
 from persbench.provenance import digest
 
 if TYPE_CHECKING:
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 _SERVED: ContextVar[Any] = ContextVar("served model", default=None)
 WEIGHTS_BACKENDS: Final = ("hf", "persbench-prefix")  # models loaded here, from a folder or a hub
 GENERATION_GROUP: Final = "persbench_gen"
+# Names by which PEFT's layers hold parameters of their own, and the modules that they wrap.
+PEFT_OWN: Final = {"trainable_tokens_delta", "trainable_tokens_original", "modules_to_save"}
+PEFT_PREFIXES: Final = ("lora_", "ia3_", "vera_", "hada_", "lokr_", "oft_", "boft_", "hra_")
+PEFT_BETWEEN: Final = {"base_layer", "original_module", "token_adapter"}
 _DESCRIBED: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
 
 
@@ -135,19 +139,48 @@ def _describe(lm: Any) -> dict[str, Any]:
     }
     module: Any = getattr(lm, "model", None)
     if hasattr(module, "named_parameters"):
+        state = module.state_dict() if adapter_of(lm) is None else base_state(module, lm.config)
+        dtype = next((value.dtype for value in state.values() if value.is_floating_point()), module.dtype)
         return facts | {
-            "weights": model_fingerprint(module),
-            "dtype": str(module.dtype).removeprefix("torch."),
+            "weights": state_fingerprint(state),
+            "dtype": str(dtype).removeprefix("torch."),
             "softmax_dtype": str(getattr(lm, "softmax_dtype", None)).removeprefix("torch."),
             "max_length": lm.max_length,
             "device": str(lm.device).split(":")[0],
             "torch": torch.__version__,
-            "adapter": adapter_of(lm) is not None,
+            "adapter": False,  # these facts are the base's, which its anchors are known by
         }
     return facts | {
         "model": str(module or ""),
         "fingerprint": str(getattr(lm, "fingerprint", getattr(lm, "base_url", ""))),
     }
+
+
+def base_state(module: Any, config: Any) -> dict[str, torch.Tensor]:
+    """Return the weights that a model had before PEFT put an adapter on it, under their own names.
+
+    The adapter's own parameters are left out, what PEFT put between a module and its weights is taken out of the names,
+    and the embeddings are cut to the base's vocabulary. Where an adapter has overwritten weights of the base, the
+    result is not the base's, and neither is its fingerprint.
+
+    Args:
+        module: A PEFT model.
+        config: Of the base, as it was loaded.
+    """
+    bare = module.get_base_model() if hasattr(module, "get_base_model") else module
+    rows = config.get_text_config().vocab_size
+    names = {id(each): name for name, each in bare.named_modules()}
+    tables = {
+        names[id(table)] for table in (bare.get_input_embeddings(), bare.get_output_embeddings()) if table is not None
+    }
+    state: dict[str, torch.Tensor] = {}
+    for name, value in bare.state_dict().items():
+        parts = name.split(".")
+        if any(part in PEFT_OWN or part.startswith(PEFT_PREFIXES) for part in parts):
+            continue
+        cut = any(name.startswith(f"{table}.") for table in tables) and value.shape[:1] > (rows,)
+        state[".".join(part for part in parts if part not in PEFT_BETWEEN)] = value[:rows] if cut else value
+    return state
 
 
 def offers_loglikelihoods(lm: Any) -> bool:

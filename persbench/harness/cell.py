@@ -12,9 +12,11 @@ from lm_eval.evaluator import simple_evaluate
 from lm_eval.tasks import TaskManager
 
 from persbench.errors import PersbenchError
+from persbench.harness.adapters import use_adapter
 from persbench.harness.anchors import anchors_hash
 from persbench.harness.backend import describe_backend, serving
 from persbench.harness.task_index import TaskFile, tasks_folder
+from persbench.models.adapter_card import read_card
 from persbench.provenance import digest, source_state, versions
 from persbench.records import CellRecord, load_record, save_record
 from persbench.samples import FILLER, Row, sample_row
@@ -37,6 +39,7 @@ class Cell:
         tasks: Tasks that the pack has items for.
         facts: What decides its numbers, as the signature prints it.
         out: Folder of the run.
+        adapter: Folder of a trained system's adapter.
     """
 
     system: str
@@ -44,6 +47,7 @@ class Cell:
     tasks: tuple[TaskFile, ...]
     facts: dict[str, Any]
     out: Path
+    adapter: Path | None = None
 
     @property
     def path(self) -> Path:
@@ -131,6 +135,8 @@ def run_cell(cell: Cell, settings: RunSettings, lm: Any, *, chat_template: bool)
     """
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     metadata = {"pack": str(settings.pack), "persona": cell.persona, "system": cell.system}
+    if cell.adapter is not None:
+        metadata |= {"adapter": str(cell.adapter), "analysis": settings.analysis}
     if settings.anchors is not None:
         metadata["anchors"] = str(settings.anchors)
     if settings.embedder is not None:
@@ -140,8 +146,10 @@ def run_cell(cell: Cell, settings: RunSettings, lm: Any, *, chat_template: bool)
     started, clock = now(), time.monotonic()
     earlier, missing = _earlier(cell)
     python_seed, numpy_seed, torch_seed, fewshot_seed = settings.seeds
-    if hasattr(lm, "forget"):
-        lm.forget()  # no number depends on what ran before
+    # An adapter that the user loaded the model with stays on, whoever speaks.
+    use_adapter(
+        lm, cell.adapter or getattr(lm, "loaded_with", None)
+    )  # it also forgets: no number depends on what ran before
     with serving(lm):
         results = simple_evaluate(
             model=lm,
@@ -162,7 +170,8 @@ def run_cell(cell: Cell, settings: RunSettings, lm: Any, *, chat_template: bool)
     first = next(iter(samples.values()))[0]
     cell.save(
         _merged(earlier, rows) if earlier else rows,
-        provenance={"model": describe_backend(lm), "example_context": str(first["arguments"][0][0])},
+        provenance={"model": describe_backend(lm), "example_context": str(first["arguments"][0][0])}
+        | ({"adapter": read_card(cell.adapter).model_dump()} if cell.adapter else {}),
         run={"started": started, "seconds": round(time.monotonic() - clock, 1)}
         | ({"played_again": missing, "first_run": earlier.run} if earlier else {}),
         anchors=str(earlier.signature.get("anchors", "")) if earlier else anchors_hash(documents),

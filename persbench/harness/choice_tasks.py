@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from persbench.harness.tasks import ChoiceTask, Scores, both
-from persbench.scoring.choice import credit, margin, winners
+from persbench.harness.choosing import ChoiceTask, Scores, both
+from persbench.scoring.choice import credit, margin
 from persbench.scoring.resistance import discrimination, hit, upheld
 from persbench.scoring.traits import picked
 
@@ -70,11 +70,6 @@ class WhoSaidTask(ChoiceTask):
             "stage_acc": credit(stages, {mine.index(doc["own"])}) if len(mine) > 1 else None,
             "who_margin": margin(scores, doc["own"]),
         }
-
-    @staticmethod
-    def chosen(doc: Document, scores: Scores) -> list[str]:
-        """Return the labels of the (tied) best candidates, for the confusion matrix; empty when unscored."""
-        return [doc["labels"][i] for i in winners(scores) or ()]
 
 
 class InductionTask(ChoiceTask):

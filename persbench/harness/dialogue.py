@@ -12,17 +12,18 @@ import unicodedata
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from lm_eval.api.instance import Instance
-
 from persbench.errors import PersbenchError
-from persbench.harness.anchors import quiet, request_key, require_untuned
+from persbench.harness.anchors import request_key, require_untuned
+from persbench.harness.asking import generated
+from persbench.harness.fitting import Fitted, fitted, window
 from persbench.harness.ranks import most, world_size
-from persbench.harness.rendering import ChatTemplate, Rendered, render
+from persbench.models.trained_form import split_reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from persbench.harness.anchors import AnchorStore
+    from persbench.harness.rendering import ChatTemplate, Rendered
     from persbench.models.chat import Message
 
 LONGEST = 20_000  # characters; no limit in tokens that we set gives as many
@@ -33,18 +34,20 @@ class Talk:
     """One live conversation.
 
     Attributes:
-        compose: Puts the system's own messages before a conversation.
+        compose: Puts the system's own messages before a conversation, without so many of its dispensable pieces.
         turns: The user's turns.
-        exchanges: What was said so far, as {"user", "reply"}.
+        exchanges: What was said so far, as {"user", "reply"}, and "analysis" where the model thought before it spoke.
         fault: Why it ended early; empty while all is well.
         dropped: Oldest exchanges that no longer fit the model's context.
+        less: Pieces of the system's messages that no longer fit.
     """
 
-    compose: Callable[[list[Message]], list[Message]]
+    compose: Callable[[list[Message], int], list[Message]]
     turns: Sequence[str]
     exchanges: list[dict[str, str]] = field(default_factory=list)
     fault: str = ""
     dropped: int = 0
+    less: int = 0
 
     def history(self, length: int, dropped: int) -> list[Message]:
         """Return the first `length` exchanges as messages, without the oldest `dropped`."""
@@ -65,12 +68,20 @@ class Speaker:
         chat_template: Its bound `apply_chat_template`, or None for plain text.
         settings: Generation settings of a reply.
         store: Replies of the untuned model without a persona, looked up first and added to; None for none.
+        analysis: Whether replies open with an analysis: it is kept, and not heard.
     """
 
     def __init__(
-        self, lm: Any, chat_template: ChatTemplate | None, settings: dict[str, Any], store: AnchorStore | None = None
+        self,
+        lm: Any,
+        chat_template: ChatTemplate | None,
+        settings: dict[str, Any],
+        store: AnchorStore | None = None,
+        *,
+        analysis: bool = False,
     ) -> None:
         self.lm, self.chat_template, self.settings, self.store = lm, chat_template, settings, store
+        self.analysis = analysis
 
     def play(self, talks: list[Talk]) -> None:
         """Play all conversations to their end, or to their fault.
@@ -82,42 +93,46 @@ class Speaker:
             alive = [talk for talk in talks if not talk.fault and turn < len(talk.turns)]
             asked: list[tuple[Talk, Rendered]] = []
             for talk in alive:
-                rendered = self.fitting(talk, turn, talk.turns[turn], int(self.settings["max_gen_toks"]))
-                if rendered is not None:
-                    asked.append((talk, rendered))
+                found = self.fitting(talk, turn, talk.turns[turn], int(self.settings["max_gen_toks"]))
+                if found is not None:
+                    asked.append((talk, found.rendered))
             replies = self._replies([rendered for _, rendered in asked])
             if turn == 0 and replies and all(isinstance(reply, Exception) for reply in replies):
                 raise PersbenchError(f"the model gives no reply in live dialogue: {replies[0]}") from replies[0]  # type: ignore[misc]
             for (talk, _), reply in zip(asked, replies, strict=True):
-                talk.fault = self._fault(reply)
-                if not talk.fault:
-                    talk.exchanges.append({"user": talk.turns[turn], "reply": str(reply).strip()})
+                self._hear(talk, talk.turns[turn], reply)
 
-    def fitting(self, talk: Talk, length: int, ask: str, room: int) -> Rendered | None:
+    def _hear(self, talk: Talk, ask: str, reply: str | Exception) -> None:
+        """Add a reply to its conversation, or the reason why it ends there."""
+        thought = None
+        if self.analysis and isinstance(reply, str):
+            thought, reply = split_reply(reply)
+        talk.fault = self._fault(reply)
+        if not talk.fault:
+            said = {"user": ask, "reply": str(reply).strip()}
+            talk.exchanges.append(said if thought is None else said | {"analysis": thought})
+
+    def fitting(self, talk: Talk, length: int, ask: str, room: int) -> Fitted | None:
         """Render a conversation of `length` exchanges and one more user turn so that it fits the model's context.
 
-        Whole oldest exchanges are dropped, and never the persona's message.
+        First pieces that the system can do without are left out, then whole oldest exchanges, and never what makes the
+        persona.
 
         Returns:
             None where even the last turn alone does not fit; the conversation then has a fault.
         """
         for dropped in range(min(talk.dropped, length), length + 1):
-            messages = talk.compose([*talk.history(length, dropped), {"role": "user", "content": ask}])
-            rendered = render(messages, self.chat_template)
-            if self._tokens(rendered) + room <= self._window:
-                talk.dropped = max(talk.dropped, dropped)
-                return rendered
-        talk.fault = f"its persona and one turn take more than the model's {self._window} tokens"
+            turns: list[Message] = [*talk.history(length, dropped), {"role": "user", "content": ask}]
+
+            def compose(less: int, turns: list[Message] = turns) -> list[Message]:
+                return talk.compose(turns, less)
+
+            found = fitted(compose, self.lm, self.chat_template, room, talk.less)
+            if found is not None:
+                talk.dropped, talk.less = max(talk.dropped, dropped), found.less
+                return found
+        talk.fault = f"its persona and one turn take more than the model's {window(self.lm)} tokens"
         return None
-
-    @property
-    def _window(self) -> int:
-        return int(getattr(self.lm, "max_length", 2**31)) if hasattr(self.lm, "tok_encode") else 2**31
-
-    def _tokens(self, rendered: Rendered) -> int:
-        """Count tokens; a chat endpoint, which gets messages, counts them itself."""
-        known = isinstance(rendered.context, str) and hasattr(self.lm, "tok_encode")
-        return len(self.lm.tok_encode(rendered.context)) if known else 0
 
     def _replies(self, contexts: list[Rendered]) -> list[str | Exception]:
         """Generate a reply to each context; equal contexts, as where two conversations have not parted yet, once."""
@@ -138,28 +153,12 @@ class Speaker:
         if self.store is not None and contexts:
             require_untuned(self.lm)
         try:
-            return self._ask(contexts)
+            return generated(self.lm, [each.context for each in contexts], self.settings, self.chat_template)
         except Exception as error:  # noqa: BLE001 - whatever a model or an endpoint may raise
             if world_size(self.lm) > 1 or len(contexts) == 1:
                 return [error] * len(contexts)
         # One of them is at fault: each by itself, so that the others are not lost.
         return [self._generate([rendered])[0] for rendered in contexts]
-
-    def _ask(self, contexts: list[Rendered]) -> list[str]:
-        """Call the model, with as many requests on every rank, since some models compute in lockstep."""
-        padding = most(self.lm, len(contexts)) - len(contexts)
-        texts = [rendered.context for rendered in contexts]
-        if padding:
-            filler = texts[0] if texts else render([{"role": "user", "content": "Hello."}], self.chat_template).context
-            texts += [filler] * padding
-        requests = [
-            Instance("generate_until", {}, (text, dict(self.settings)), i, ("dialogue", i, 1))
-            for i, text in enumerate(texts)
-        ]
-        replies: list[str] = self.lm.generate_until(requests, **quiet(self.lm.generate_until))
-        if len(replies) != len(texts):
-            raise PersbenchError(f"the model gave {len(replies)} replies to {len(texts)} requests")
-        return replies[: len(contexts)]
 
     def _fault(self, reply: str | Exception) -> str:
         """Say why a reply cannot be gone on from, or nothing."""

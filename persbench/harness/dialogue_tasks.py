@@ -9,22 +9,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from persbench.errors import PersbenchError
+from persbench.harness import analysis
+from persbench.harness.adapters import untuned
 from persbench.harness.anchors import AnchorStore, Unit, calm_likelihoods, default_folder
 from persbench.harness.backend import backend_fingerprint
+from persbench.harness.choosing import ChoiceTask, Scores, both
 from persbench.harness.dialogue import Speaker, Talk
 from persbench.harness.documents.base import branch
 from persbench.harness.rendering import render
-from persbench.harness.tasks import ChoiceTask, Pair, Scores, both, pair
+from persbench.harness.tasks import Pair, pair
 from persbench.scoring.choice import credit, margin, per_byte, winners
 from persbench.scoring.consistency import all_own, drift, number_of_flips, own_lead, turn_of_flip
 from persbench.systems.base import Situation
-from persbench.systems.prompted import get_system
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from persbench.harness.documents.base import Document
-    from persbench.harness.rendering import ChatTemplate
+    from persbench.harness.rendering import ChatTemplate, Rendered
+    from persbench.models.chat import Message
 
 PROBE_ROOM = 128  # tokens left for a candidate after a probe
 
@@ -46,7 +49,9 @@ class LiveTask(ChoiceTask):
                 f"{self.task_name} talks with the model live, and reaches it through the chat template alone: "
                 "add --apply_chat_template, or use `persbench run`."
             )
-        speaker = Speaker(lm, chat_template, self.reply_settings)
+        thinks = self.system.analysis
+        settings = analysis.with_room(self.reply_settings, analysis=thinks)
+        speaker = Speaker(lm, chat_template, settings, analysis=thinks)
         talks = {
             (number, name): Talk(self._compose(doc), turns)
             for number, doc in enumerate(documents)
@@ -59,13 +64,24 @@ class LiveTask(ChoiceTask):
                 branch(f"{name}/{probe['after']}", probe["ask"], messages)
                 for name, talk in own.items()
                 for probe in doc["probes"][name]
-                if (messages := probe_messages(speaker, talk, probe)) is not None
+                if (messages := probe_messages(speaker, talk, probe, self.probe_room)) is not None
             ]
             doc["transcripts"] = {name: talk.exchanges for name, talk in own.items()}
             doc["faults"] = {name: talk.fault for name, talk in own.items() if talk.fault}
             doc["dropped_turns"] = {name: talk.dropped for name, talk in own.items() if talk.dropped}
+            if any(talk.less for talk in own.values()):
+                doc["left_out"] = max(talk.less for talk in own.values())
             if not doc["branches"]:  # lm-eval loses a document without a request
                 doc["branches"] = [branch("none", doc["ask"], doc["messages"])]
+
+    def fit(self, doc: Document, found: Document, lm: Any, chat_template: ChatTemplate | None) -> Rendered:  # noqa: ARG002
+        """Render a probe, whose history was cut to the model's context already."""
+        return render(found["messages"], chat_template)
+
+    @property
+    def probe_room(self) -> int:
+        """Tokens left for what is scored after a probe."""
+        return PROBE_ROOM + (analysis.LONGEST if self.prefills else 0)
 
     @property
     def reply_settings(self) -> dict[str, Any]:
@@ -73,9 +89,9 @@ class LiveTask(ChoiceTask):
         return dict((self.config.metadata or {})["reply"])
 
     def _compose(self, doc: Document) -> Any:
-        pack, system = self.documents.pack, get_system(doc["system"])
+        pack = self.documents.pack
         situation = Situation(pack, pack.persona(doc["persona"]), pack.stage(doc["stage"]))
-        return lambda turns: system.messages(situation, turns)
+        return lambda turns, less: self.system.messages(situation, turns, less)
 
     @staticmethod
     def by_label(doc: Document, by_branch: Sequence[Scores]) -> dict[str, Scores]:
@@ -86,18 +102,20 @@ class LiveTask(ChoiceTask):
         return {label: found.get(label, missing) for label in labels}
 
 
-def probe_messages(speaker: Speaker, talk: Talk, probe: dict[str, Any]) -> list[Any] | None:
+def probe_messages(speaker: Speaker, talk: Talk, probe: dict[str, Any], room: int) -> list[Message] | None:
     """Return the messages of a probe on a talk's history, or None where the talk never came so far."""
     if len(talk.exchanges) < probe["after"]:
         return None
-    dropped, fault = talk.dropped, talk.fault
-    talk.dropped = 0  # what had to go later need not be missing here
-    rendered = speaker.fitting(talk, probe["after"], probe["ask"], PROBE_ROOM)
-    used, talk.dropped, talk.fault = talk.dropped, max(dropped, talk.dropped), fault
-    if rendered is None:
-        return None
-    history = talk.history(probe["after"], used)
-    return list(talk.compose([*history, {"role": "user", "content": probe["ask"]}]))
+    dropped, less, fault = talk.dropped, talk.less, talk.fault
+    talk.dropped = talk.less = 0  # what had to go later need not be missing here
+    found = speaker.fitting(talk, probe["after"], probe["ask"], room)
+    talk.dropped, talk.less, talk.fault = max(dropped, talk.dropped), max(less, talk.less), fault
+    return None if found is None else found.messages
+
+
+def _nobody(turns: list[Message], less: int) -> list[Message]:  # noqa: ARG001 - as systems write messages
+    """Write the messages of a dialogue without a persona."""
+    return list(turns)
 
 
 def upheld_stance(scores: Scores, own: int) -> bool | None:
@@ -145,14 +163,15 @@ class ConsistencyTask(LiveTask):
         """Play the dialogues, and the same user turns without a persona, against which drift is measured."""
         super().unfold(documents, lm, chat_template)
         if "drift" in self.METRICS:  # its twin, for endpoints without log-likelihoods, has none
-            self._calm(documents, lm, chat_template)
+            with untuned(lm):
+                self._calm(documents, lm, chat_template)
 
     def _calm(self, documents: list[Document], lm: Any, chat_template: ChatTemplate | None) -> None:
         """Give every probe the candidates' log-likelihoods at the same place of the no-persona dialogue."""
         folder = (self.config.metadata or {}).get("anchors")
         store = AnchorStore(Path(folder) if folder else default_folder(), backend_fingerprint(lm))
         speaker = Speaker(lm, chat_template, self.reply_settings, store)
-        talks = {tuple(doc["scripts"]["talk"]): Talk(list, doc["scripts"]["talk"]) for doc in documents}
+        talks = {tuple(doc["scripts"]["talk"]): Talk(_nobody, doc["scripts"]["talk"]) for doc in documents}
         speaker.play(list(talks.values()))
         probes: list[Document] = []
         units: list[Unit] = []
@@ -161,7 +180,8 @@ class ConsistencyTask(LiveTask):
             for found in doc["branches"]:
                 after = found["label"].removeprefix("none").rpartition("/")[2]
                 found["calm"] = None
-                messages = probe_messages(speaker, talk, {"after": int(after), "ask": found["ask"]}) if after else None
+                probe = {"after": int(after), "ask": found["ask"]} if after else None
+                messages = probe_messages(speaker, talk, probe, PROBE_ROOM) if probe else None
                 if messages is not None:
                     probes.append(found)
                     units.append(Unit([render(messages, chat_template)], doc["candidates"]))

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import inspect
 import logging
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -19,7 +21,7 @@ from lm_eval.models.huggingface import HFLM
 from tqdm import tqdm
 from transformers import DynamicCache
 
-from persbench.errors import PersbenchError
+from persbench.harness.adapters import use_adapter
 from persbench.harness.cache_budget import LARGEST_PIECE, CacheBudget
 from persbench.harness.generation import Reply, ReplyGenerator
 from persbench.harness.kept_prefixes import Branch, KeptPrefixes, Stem, stem_groups
@@ -45,19 +47,47 @@ class PrefixLM(HFLM):  # type: ignore[misc]
 
     Args:
         max_cache_gb: Memory for caches, masks and logits; a quarter of what is free by default.
+        peft: Adapter; of a local folder the tokenizer is taken too, and the base stays at hand for anchors.
         arguments: Whatever `hf` takes; all model loading stays lm-eval's.
     """
 
-    def __init__(self, *positional: Any, max_cache_gb: float | None = None, **arguments: Any) -> None:
-        super().__init__(*positional, **arguments)
-        self.budget = CacheBudget.of(self.model, max_cache_gb)
+    def __init__(
+        self, *positional: Any, max_cache_gb: float | None = None, peft: str | None = None, **arguments: Any
+    ) -> None:
+        local = peft is not None and Path(peft).is_dir()
+        if local and arguments.get("tokenizer") == peft:
+            arguments["tokenizer"] = None  # the base has its own
+        super().__init__(*positional, peft=None if local else peft, **arguments)
+        self._budget = CacheBudget.of(self.model, max_cache_gb)
         self.tokens_computed = 0
-        self.kept = KeptPrefixes()
-        self._obstacles: dict[str, str] = {}
+        # By the adapter they were computed under.
+        self._kept: dict[str | None, KeptPrefixes] = {}
+        self._found: dict[str | None, dict[str, str]] = {}
+        self.loaded_with = peft if local else None
+        self.use_adapter(self.loaded_with)
+
+    @property
+    def kept(self) -> KeptPrefixes:
+        """What is kept of earlier dialogues under the present weights."""
+        return self._kept.setdefault(self.peft, KeptPrefixes())
+
+    @kept.setter
+    def kept(self, kept: KeptPrefixes) -> None:
+        self._kept[self.peft] = kept
+
+    @property
+    def budget(self) -> CacheBudget:
+        """What fits beside that which is kept under other weights."""
+        aside = sum(kept.size for folder, kept in self._kept.items() if folder != self.peft)
+        return replace(self._budget, total=self._budget.total - aside)
+
+    @property
+    def _obstacles(self) -> dict[str, str]:
+        return self._found.setdefault(self.peft, {})
 
     def forget(self) -> None:
         """Drop what is kept of earlier dialogues: the weights change, or another cell begins."""
-        self.kept.clear()
+        self._kept.clear()
 
     def use_adapter(self, folder: str | None) -> None:
         """Serve another adapter on the loaded base model; nothing computed under the last one is kept.
@@ -66,22 +96,9 @@ class PrefixLM(HFLM):  # type: ignore[misc]
             folder: PEFT adapter folder, or None for the base model alone.
 
         Raises:
-            PersbenchError: The folder holds no adapter for this model, or the model was loaded with one.
+            PersbenchError: The folder holds no adapter for this model, or lm-eval loaded the model with one.
         """
-        if self.peft:
-            raise PersbenchError(
-                f"the model was loaded with the adapter {self.peft}: load it without, to change adapters"
-            )
-        self.forget()
-        self._obstacles.clear()
-        if getattr(self.model, "_hf_peft_config_loaded", False):
-            self.model.delete_adapter(self.model.active_adapters())
-        if folder is not None:
-            try:
-                self.model.load_adapter(folder, adapter_name="persona")
-            except (OSError, ValueError, RuntimeError, ImportError, KeyError) as error:
-                raise PersbenchError(f"cannot use the adapter in {folder}: {str(error).splitlines()[0]}") from error
-            self.model.eval()
+        use_adapter(self, folder)
 
     def _loglikelihood_tokens(
         self, requests: list[Request], disable_tqdm: bool = False, override_bs: int | None = None

@@ -9,27 +9,36 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 from transformers.utils import logging as transformers_logging
 
-from persbench.errors import PersbenchError, UnknownNameError
+from persbench.errors import PersbenchError
 from persbench.harness import fake_lm as _fake_lm  # noqa: F401 - registers its model
 from persbench.harness import prefix_lm as _prefix_lm  # noqa: F401 - registers its model
+from persbench.harness.adapter_checks import require_base
+from persbench.harness.adapters import adapter_fingerprint
 from persbench.harness.anchors import neutral_prompts
-from persbench.harness.backend import backend_fingerprint, describe_backend, load_backend, require_loglikelihoods
+from persbench.harness.backend import (
+    adapter_of,
+    backend_fingerprint,
+    describe_backend,
+    load_backend,
+    require_loglikelihoods,
+)
 from persbench.harness.cell import Cell, now, pack_facts, run_cell
 from persbench.harness.documents import documents_of
 from persbench.harness.reply import embedder_named
-from persbench.harness.sanity_cells import SURFACE_TASKS, rules_of, sanity_rows, sanity_systems
-from persbench.harness.settings import SANITY, RunSettings
+from persbench.harness.sanity_cells import SURFACE_TASKS, rules_of, sanity_rows
 from persbench.harness.task_index import TaskFile, expand, tasks_folder
+from persbench.harness.voices import Voice, split_systems, voices_of
 from persbench.models.fetch import fetch_model
 from persbench.packs.instrument import with_instrument
 from persbench.packs.load import load_pack
 from persbench.provenance import digest
 from persbench.scoring.sanity import PREFIX
-from persbench.systems.prompted import SYSTEMS, get_system
+from persbench.systems.registry import get_system
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
+    from persbench.harness.settings import RunSettings
     from persbench.packs.pack import Pack, PersonaData
 
     Notice = Callable[[str], None]
@@ -52,7 +61,7 @@ def run(settings: RunSettings, notice: Notice) -> list[Path]:
     pack = with_instrument(load_pack(settings.pack), settings.instrument)
     tasks = expand(settings.tasks, tasks_folder())
     personas = [pack.persona(p) for p in settings.personas] or list(pack.personas)
-    systems, sanity = _split_systems(settings.systems)
+    systems, sanity = split_systems(settings.systems)
     try:
         settings.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -60,25 +69,11 @@ def run(settings: RunSettings, notice: Notice) -> list[Path]:
     try:
         with FileLock(settings.out / ".lock").acquire(timeout=0):
             done = _sanity_cells(settings.out, sanity, pack, tasks, notice)
-            return done + (_model_cells(settings, systems, pack, tasks, personas, notice) if systems else [])
+            if systems:
+                done += _model_cells(settings, voices_of(systems, pack, personas, settings), pack, tasks, notice)
+            return done
     except Timeout:
         raise PersbenchError(f"another run writes to {settings.out}: wait for it, or choose another --out.") from None
-
-
-def _split_systems(names: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Separate systems that need the model from sanity systems; `sanity` is all of the latter."""
-    systems: list[str] = []
-    sanity: list[str] = []
-    for name in names:
-        if name == SANITY:
-            sanity += sanity_systems()
-        elif name in sanity_systems():
-            sanity.append(name)
-        elif name in SYSTEMS:
-            systems.append(name)
-        else:
-            raise UnknownNameError("system", name, [*SYSTEMS, SANITY, *sanity_systems()])
-    return list(dict.fromkeys(systems)), list(dict.fromkeys(sanity))
 
 
 def _sanity_cells(out: Path, names: list[str], pack: Pack, tasks: list[TaskFile], notice: Notice) -> list[Path]:
@@ -104,12 +99,7 @@ def _sanity_cells(out: Path, names: list[str], pack: Pack, tasks: list[TaskFile]
 
 
 def _model_cells(
-    settings: RunSettings,
-    systems: list[str],
-    pack: Pack,
-    tasks: list[TaskFile],
-    personas: list[PersonaData],
-    notice: Notice,
+    settings: RunSettings, voices: list[Voice], pack: Pack, tasks: list[TaskFile], notice: Notice
 ) -> list[Path]:
     transformers_logging.disable_progress_bar()
     name = settings.model or str(fetch_model())
@@ -126,16 +116,20 @@ def _model_cells(
     require_loglikelihoods(lm, [task.name for task in tasks if task.needs_likelihoods])
     chat_template = _use_template(settings, lm, notice)
     facts = pack_facts(pack) | _model_facts(settings, name, lm, chat_template=chat_template)
+    for voice in voices:
+        if voice.adapter is not None:
+            require_base(voice.adapter, lm)
+    able = {voice.data.persona.id: _able(tasks, pack, voice.data, notice) for voice in voices}
     cells = [
         Cell(
-            system,
-            data.persona.id,
-            _able(tasks, pack, data, system, notice),
-            facts | {"system": f"{system}@{get_system(system).fingerprint}"},
+            voice.system.name,
+            voice.data.persona.id,
+            able[voice.data.persona.id],
+            facts | voice.facts(settings),
             settings.out,
+            voice.adapter,
         )
-        for data in personas
-        for system in systems
+        for voice in voices
     ]
     cells = [cell for cell in cells if cell.tasks]
     todo = [cell for cell in cells if not cell.is_done(notice)]
@@ -151,9 +145,9 @@ def _model_cells(
     return [cell.path for cell in cells]
 
 
-def _able(tasks: list[TaskFile], pack: Pack, data: PersonaData, system: str, notice: Notice) -> tuple[TaskFile, ...]:
-    """Return the tasks this pack has items for; the others are skipped by name."""
-    able = tuple(task for task in tasks if documents_of(task.name, pack, data, get_system(system)))
+def _able(tasks: list[TaskFile], pack: Pack, data: PersonaData, notice: Notice) -> tuple[TaskFile, ...]:
+    """Return the tasks this pack has items for, whoever speaks; the others are skipped by name."""
+    able = tuple(task for task in tasks if documents_of(task.name, pack, data, get_system("vanilla")))
     lacking = [task.name for task in tasks if task not in able]
     if lacking:
         notice(f"skipping {', '.join(lacking)} for {data.persona.id}: the pack has no items for it")
@@ -173,6 +167,8 @@ def _model_facts(settings: RunSettings, name: str, lm: Any, *, chat_template: bo
     described = describe_backend(lm)
     # An endpoint's arguments may hold what no record should: they are told apart by digest.
     arguments = {"args": digest(settings.model_args, 8)} if settings.model_args else {}
+    if (adapter := adapter_of(lm)) is not None:  # one that the user loaded the model with
+        arguments["adapter"] = adapter_fingerprint(Path(adapter))[:12] if Path(adapter).is_dir() else adapter
     return {
         "model": f"{Path(name).name}@{str(described.get('weights') or described.get('fingerprint'))[:12]}",
         "backend": f"{settings.backend}@{backend_fingerprint(lm)[:8]}",

@@ -18,15 +18,17 @@ from persbench.harness.choice_tasks import (
 from persbench.harness.documents import documents_of
 from persbench.harness.documents.alignment import stance_holders
 from persbench.harness.documents.base import Document, branches_of
-from persbench.harness.tasks import ChoiceTask, pair
+from persbench.harness.tasks import pair
 from persbench.samples import Row, sample_row
 from persbench.scoring.sanity import FLOORS, PREFIX, RULES, ChoiceContext, Rule, rules
 from persbench.systems.base import Situation
-from persbench.systems.prompted import get_system, persona_sheet
+from persbench.systems.prompted import persona_sheet
+from persbench.systems.registry import get_system
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from persbench.harness.choosing import ChoiceTask
     from persbench.harness.task_index import TaskFile
     from persbench.packs.load import Pack, PersonaData
 

@@ -23,7 +23,7 @@ class RunSettings:
         model: Local folder, hub id or endpoint model name; None for the default model, fetched if needed.
         pack: Folder of the world.
         out: Folder for records.
-        systems: System names; `sanity` stands for all sanity systems.
+        systems: System names, a trained one as NAME=DIR; `sanity` stands for all sanity systems.
         personas: Persona ids; empty for all of the pack.
         tasks: Task or group names.
         limit: Documents of each task and persona, a balanced prefix; None for all.
@@ -38,6 +38,7 @@ class RunSettings:
         anchors: Folder of stored anchors; the user's cache by default.
         embedder: Folder or hub id of the sentence embedder for reply overlap; the default one if None.
         instrument: CSV of a personality scale in the place of the pack's trait statements.
+        analysis: What stands before a candidate of a system that thinks: its own `greedy` analysis, or `none`.
     """
 
     model: str | None
@@ -58,6 +59,7 @@ class RunSettings:
     anchors: Path | None = None
     embedder: str | None = None
     instrument: Path | None = None
+    analysis: str = "greedy"
 
     @property
     def seeds(self) -> tuple[int, int, int, int]:

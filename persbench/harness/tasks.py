@@ -1,4 +1,4 @@
-"""lm-eval tasks over persona documents: what all of them share, and what all choices by log-likelihood share.
+"""lm-eval tasks over persona documents: what all of them share.
 
 Metrics leave `process_results` as pairs (value, scored): lm-eval cannot carry None through its aggregation, and an
 unscored item must be neither zero nor lost.
@@ -7,27 +7,30 @@ unscored item must be neither zero nor lost.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lm_eval.api.instance import Instance
 from lm_eval.api.task import ConfigurableTask
 
 from persbench.errors import PersbenchError
-from persbench.harness.anchors import anchor_documents
-from persbench.harness.backend import require_loglikelihoods, served_model
-from persbench.harness.documents.base import branches_of
+from persbench.harness import analysis
+from persbench.harness.adapter_checks import require_adapter
+from persbench.harness.backend import served_model
+from persbench.harness.documents.base import branches_of, user
+from persbench.harness.fitting import fitted
 from persbench.harness.rendering import ChatTemplate, Rendered, render
 from persbench.samples import FILLER
-from persbench.scoring.choice import anchor, per_byte
+from persbench.systems.base import Situation
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
     from persbench.harness.documents.base import Document, Documents
+    from persbench.models.chat import Message
+    from persbench.systems.base import System
 
 Pair = tuple[float | None, bool]
-Scores = Sequence[float | None]
 Asked = tuple[str, tuple[Any, ...]]
 
 
@@ -69,6 +72,16 @@ class PersonaTask(ConfigurableTask):  # type: ignore[misc]
         documents: Documents = self.dataset["test"]
         return documents
 
+    @property
+    def system(self) -> System:
+        """The system that speaks."""
+        return self.documents.system
+
+    @property
+    def generation_settings(self) -> dict[str, Any]:
+        """Settings of a generated reply, from the task's YAML; one that opens with an analysis may be longer by it."""
+        return analysis.with_room(deepcopy(self.config.generation_kwargs), analysis=self.system.analysis)
+
     def doc_iterator(self, **selection: Any) -> Iterator[tuple[int, Document]]:
         """Yield this rank's documents, numbered; a rank without any gets a filler, since lm-eval breaks off there.
 
@@ -102,11 +115,13 @@ class PersonaTask(ConfigurableTask):  # type: ignore[misc]
             raise PersbenchError(f"{self.task_name} sets the system message itself: leave --system_instruction out.")
         template = chat_template if apply_chat_template else None
         numbered = list(self.doc_iterator(limit=limit, samples=samples, rank=rank, world_size=world_size))
+        documents = [doc for _, doc in numbered]
         # The callable is the model's own bound method: the one way from a task to the model under the stock command.
-        self.prepare([doc for _, doc in numbered], getattr(template, "__self__", None) or served_model(), template)
+        lm = getattr(template, "__self__", None) or served_model()
+        require_adapter(self.system, lm, self.documents.pack, documents)
+        self.prepare(documents, lm, template)
         self._instances = []
-        for doc_id, doc in numbered:
-            contexts = [render(branch["messages"], template) for branch in branches_of(doc)]
+        for (doc_id, doc), contexts in zip(numbered, self.contexts(documents, lm, template), strict=True):
             doc["rendering"] = "/".join(sorted({rendered.mode for rendered in contexts}))
             asked = self.requests(doc, contexts)
             self._instances += [
@@ -115,8 +130,12 @@ class PersonaTask(ConfigurableTask):  # type: ignore[misc]
             ]
 
     def process_results(self, doc: Document, results: Sequence[Any]) -> dict[str, Pair]:
-        """Score one document; a filler is unscored whatever came back."""
-        return dict.fromkeys(self.METRICS, pair(None)) if doc.get(FILLER) else self.score_results(doc, results)
+        """Score one document, of a generated reply its response alone; a filler is unscored whatever came back."""
+        if doc.get(FILLER):
+            return dict.fromkeys(self.METRICS, pair(None))
+        if doc.get("thinks") and results and isinstance(results[0], str):
+            results = analysis.responses(doc, results)
+        return self.score_results(doc, results)
 
     @abstractmethod
     def score_results(self, doc: Document, results: Sequence[Any]) -> dict[str, Pair]:
@@ -124,6 +143,31 @@ class PersonaTask(ConfigurableTask):  # type: ignore[misc]
 
     def prepare(self, documents: list[Document], lm: Any, chat_template: ChatTemplate | None) -> None:
         """Do what must be done with the model before requests are made; nothing by default."""
+
+    def contexts(self, documents: list[Document], lm: Any, chat_template: ChatTemplate | None) -> list[list[Rendered]]:
+        """Render what the model reads in each branch of each document, cut to its context window."""
+        return [[self.fit(doc, found, lm, chat_template) for found in branches_of(doc)] for doc in documents]
+
+    def fit(self, doc: Document, found: Document, lm: Any, chat_template: ChatTemplate | None) -> Rendered:
+        """Render a branch; pieces that the system can do without are left out where the model has no room for them."""
+        pack, turns = self.documents.pack, doc.get("turns") or user(found["ask"])
+
+        def compose(less: int) -> list[Message]:
+            if not less:
+                return list(found["messages"])
+            situation = Situation(pack, pack.persona(doc["persona"]), pack.stage(found.get("stage") or doc["stage"]))
+            return [*self.system.messages(situation, turns, less)[:-1], found["messages"][-1]]
+
+        held = fitted(compose, lm, chat_template, self.room(doc, lm))
+        if held is None:  # not even the persona alone fits: the model cuts it, as ever
+            return render(found["messages"], chat_template)
+        if held.less:
+            found["messages"], doc["left_out"] = held.messages, max(held.less, doc.get("left_out", 0))
+        return held.rendered
+
+    def room(self, doc: Document, lm: Any) -> int:  # noqa: ARG002 - one signature for all
+        """Return how many tokens must be free after a context: those of a reply."""
+        return int(self.generation_settings["max_gen_toks"])
 
     @abstractmethod
     def requests(self, doc: Document, contexts: list[Rendered]) -> list[Asked]:
@@ -141,65 +185,3 @@ class PersonaTask(ConfigurableTask):  # type: ignore[misc]
     def higher_is_better(self) -> dict[str, bool]:
         """Return the direction of every metric."""
         return dict(self.METRICS)
-
-
-def both(*names: str) -> dict[str, bool]:
-    """Name each choice metric twice: anchored (the headline) and raw."""
-    return {f"{name}{suffix}": True for name in names for suffix in ("", "_raw")}
-
-
-class ChoiceTask(PersonaTask):
-    """A choice among authored candidates by log-likelihood per UTF-8 byte, anchored and raw."""
-
-    def prepare(self, documents: list[Document], lm: Any, chat_template: ChatTemplate | None) -> None:
-        """Fill in the anchors where the model can be reached; without, anchored scores stay unscored."""
-        if lm is not None:
-            require_loglikelihoods(lm, [self.task_name])
-        self.unfold(documents, lm, chat_template)
-        if lm is None:
-            return
-        folder = (self.config.metadata or {}).get("anchors")
-        branches = [branch | {"candidates": doc["candidates"]} for doc in documents for branch in branches_of(doc)]
-        anchor_documents(branches, lm, chat_template, Path(folder) if folder else None)
-        found = iter(branches)
-        for doc in documents:
-            for branch in branches_of(doc):
-                branch["anchors"] = next(found)["anchors"]
-
-    def unfold(self, documents: list[Document], lm: Any, chat_template: ChatTemplate | None) -> None:
-        """Make the branches that only the model can make, by live dialogue; nothing by default."""
-
-    def requests(self, doc: Document, contexts: list[Rendered]) -> list[Asked]:
-        """Ask for each candidate's log-likelihood in each branch."""
-        return [
-            ("loglikelihood", (rendered.context, rendered.delimiter + text))
-            for rendered in contexts
-            for text in doc["candidates"]
-        ]
-
-    def score_results(self, doc: Document, results: Sequence[Any]) -> dict[str, Pair]:
-        """Score one item.
-
-        Args:
-            doc: The document, with anchors.
-            results: (log-likelihood in nats, greedy) of each candidate, branch by branch, in the document's order.
-        """
-        width, branches = len(doc["candidates"]), branches_of(doc)
-        raw: list[Scores] = []
-        anchored: list[Scores] = []
-        for number, branch in enumerate(branches):
-            part = results[number * width : (number + 1) * width]
-            raw.append(per_byte([float(ll) for ll, _ in part], doc["candidates"]))
-            anchored.append(anchor(raw[-1], branch["anchors"] or [None] * width))
-        headline, plain = self.score_branches(doc, anchored), self.score_branches(doc, raw)
-        return {k: pair(v) for k, v in headline.items()} | {f"{k}_raw": pair(v) for k, v in plain.items()}
-
-    @classmethod
-    def score_branches(cls, doc: Document, by_branch: Sequence[Scores]) -> dict[str, float | None]:
-        """Turn the candidates' scores in every branch into metrics; None is unscored."""
-        return cls.score(doc, by_branch[0])
-
-    @staticmethod
-    def score(doc: Document, scores: Scores) -> dict[str, float | None]:
-        """Turn candidates' scores in the only branch into metrics."""
-        raise NotImplementedError

@@ -20,9 +20,10 @@ from persbench.harness.choice_tasks import (
     TraitsTask,
     WhoSaidTask,
 )
+from persbench.harness.choosing import ChoiceTask, Scores
 from persbench.harness.dialogue_tasks import ConsistencyTask, PressureTask
 from persbench.harness.documents.base import branches_of, order_key
-from persbench.harness.tasks import Asked, ChoiceTask, Pair, Scores, pair
+from persbench.harness.tasks import Asked, Pair, PersonaTask, pair
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +61,19 @@ def letter_of(reply: str, options: int) -> int | None:
 
 
 class TwinTask(ChoiceTask):
-    """A choice task asked for letters; a twin names it before the task it is the twin of."""
+    """A choice task asked for letters; a twin names it before the task it is the twin of.
+
+    A system that thinks does so in its reply, and the letter is read off the response.
+    """
+
+    @property
+    def prefills(self) -> bool:
+        """Nothing is scored by likelihood, so nothing stands before it."""
+        return False
+
+    def room(self, doc: Document, lm: Any) -> int:
+        """Return the tokens of a reply."""
+        return PersonaTask.room(self, doc, lm)
 
     def prepare(self, documents: list[Document], lm: Any, chat_template: ChatTemplate | None) -> None:
         """Play live dialogues where the items have them; there are no anchors for a letter."""
@@ -78,7 +91,7 @@ class TwinTask(ChoiceTask):
 
     def requests(self, doc: Document, contexts: list[Rendered]) -> list[Asked]:  # noqa: ARG002 - one signature for all
         """Ask for a letter in every branch and order."""
-        return [("generate_until", (c.context, dict(self.config.generation_kwargs))) for c in contexts]
+        return [("generate_until", (c.context, self.generation_settings)) for c in contexts]
 
     def score_results(self, doc: Document, results: Sequence[Any]) -> dict[str, Pair]:
         """Score each order by itself; a metric is the mean over both, None if either is unscored."""

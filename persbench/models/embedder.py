@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from persbench.errors import PersbenchError
 from persbench.models.fetch import default_embedder_path
+from persbench.models.fingerprint import model_fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,6 +49,11 @@ class SentenceEmbedder:
                 "with a sentence-transformers model nor the id of one on a model hub that answers. "
                 "`persbench model fetch` brings the default one."
             ) from error
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Twelve hex digits of its weights: the same wherever they stand."""
+        return model_fingerprint(self._model)[:12]
 
     def encode(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Embed texts.

@@ -1,13 +1,20 @@
-"""A fingerprint of a model's weights: equal bits give equal fingerprints, on any device and any number of threads."""
+"""Fingerprints of models: of weights in memory (equal bits, equal fingerprint, on any device), and of their files."""
 
 from __future__ import annotations
 
 import hashlib
-from typing import Final
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import torch
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
 from persbench.errors import PersbenchError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 # The chunk is part of the fingerprint's definition (the sums are taken per chunk): changing it changes every value.
 CHUNK_WORDS: Final = 1 << 18
@@ -15,6 +22,8 @@ WORD_BYTES: Final = 8
 VERSION: Final = b"persbench-fingerprint-1"
 # floor(2**64 / golden ratio), as a signed number: spreads consecutive positions over all bits.
 SPREAD: Final = 0x9E3779B97F4A7C15 - (1 << 64)
+# What a configuration says of how it was written, not of the model.
+WRITTEN_BY: Final = ("transformers_version", "_name_or_path")
 
 
 def model_fingerprint(module: torch.nn.Module) -> str:
@@ -38,10 +47,22 @@ def model_fingerprint(module: torch.nn.Module) -> str:
     Raises:
         PersbenchError: A parameter has no data (it stands on the meta device).
     """
+    return state_fingerprint(module.state_dict())
+
+
+def state_fingerprint(state: Mapping[str, object]) -> str:
+    """Hash named weights as `model_fingerprint` hashes those of a model.
+
+    Args:
+        state: What `state_dict()` returns, in any order.
+
+    Raises:
+        PersbenchError: A tensor has no data.
+    """
     digest = hashlib.sha256(VERSION)
     multipliers: dict[torch.device, torch.Tensor] = {}
     seen: dict[tuple[object, ...], bytes] = {}
-    for name, value in sorted(module.state_dict().items()):
+    for name, value in sorted(state.items()):
         if not isinstance(value, torch.Tensor):  # a module's own extra state is not weights
             continue
         if value.is_meta:
@@ -54,6 +75,54 @@ def model_fingerprint(module: torch.nn.Module) -> str:
         digest.update(f"{name}\0{tuple(value.shape)}\0{value.dtype}\0".encode())
         digest.update(seen[key])
     return digest.hexdigest()
+
+
+def folder_digest(model: Path | str, revision: str = "main") -> str:
+    """Hash the files of a model: its weights as they stand on disk, and its configuration.
+
+    The SHA-256 takes in, for config.json and every *.safetensors file (sorted by name), the name, a newline, the
+    length in bytes, a newline, and the bytes. config.json enters as JSON with sorted keys and without the version of
+    transformers that wrote it and the name it was loaded by: these differ between equal models.
+
+    Args:
+        model: Folder of a model, or the id of one on a model hub that is in the local cache.
+        revision: Of the hub model.
+
+    Returns:
+        64 hexadecimal digits.
+
+    Raises:
+        PersbenchError: No such folder or cached model, or it has no config.json or no safetensors.
+    """
+    folder = _local(model, revision)
+    config, weights = folder / "config.json", sorted(folder.glob("*.safetensors"))
+    if not config.is_file() or not weights:
+        raise PersbenchError(
+            f"{folder} is no model folder: it lacks {'safetensors' if config.is_file() else config.name}."
+        )
+    try:
+        settings = json.loads(config.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise PersbenchError(f"{config} is not valid JSON: {error}. Fetch the model again.") from error
+    told = json.dumps({k: v for k, v in settings.items() if k not in WRITTEN_BY}, sort_keys=True).encode()
+    digest = hashlib.sha256(f"{config.name}\n{len(told)}\n".encode() + told)
+    for path in weights:
+        digest.update(f"{path.name}\n{path.stat().st_size}\n".encode())
+        with path.open("rb") as stream:
+            while block := stream.read(WORD_BYTES * CHUNK_WORDS):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def _local(model: Path | str, revision: str) -> Path:
+    if Path(model).is_dir():
+        return Path(model)
+    try:
+        return Path(snapshot_download(str(model), revision=revision, local_files_only=True))
+    except (LocalEntryNotFoundError, HFValidationError, OSError) as error:
+        raise PersbenchError(
+            f"{str(model)!r} is neither the folder of a model nor the id of one in the hub's local cache."
+        ) from error
 
 
 def _multipliers(device: torch.device) -> torch.Tensor:

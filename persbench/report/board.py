@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 import yaml
 
 from persbench.provenance import digest, signature
-from persbench.report.corpus import STATISTICS
+from persbench.report.corpus import CHANCES, STATISTICS
+from persbench.report.duplicates import in_one_evaluation, shared_facts, task_labels
+from persbench.report.notes import notes_of
 from persbench.scoring import sanity
 from persbench.scoring.sanity import PREFIX, at_chance
 from persbench.scoring.stats import Interval, bonferroni, cluster_interval
@@ -26,8 +28,6 @@ FLOORS: Final = tuple(PREFIX + name for name in sanity.FLOORS)
 # To yield is to repeat the prompt's premise, so a rule that echoes the prompt falls below chance there by nature.
 FLOORS_ON_A_TASK: Final = {(f"{PREFIX}prompt_overlap", "persbench_induction")}
 SANITY_RESAMPLES: Final = 100_000
-# Facts that differ from persona to persona of one and the same run.
-PER_PERSONA: Final = ("anchors",)
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,9 @@ class Column:
     format: str = "share"
     statistic: str = ""
     cost: bool = False
+    chance: float | None = None
+    kind: str = ""
+    where: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ class Entry:
         margin: Own minus best other, anchored, nats per byte; None where there is none.
         chance: What a blind guess scores on these items; None where the question does not arise.
         off_chance: For a sanity system: it is not at chance, as it must be.
+        idle: Items for which the question does not arise, such as a flip where the own stance was not held first.
     """
 
     value: Interval
@@ -61,17 +65,28 @@ class Entry:
     margin: Interval | None
     chance: float | None
     off_chance: bool = False
+    idle: int = 0
 
 
 @dataclass(frozen=True)
 class Line:
-    """One system of the board, over all its personas."""
+    """One system of the board, over all its personas.
+
+    Attributes:
+        system: System name.
+        model: Model fact of its signature; empty for a rule.
+        personas: Persona ids, sorted.
+        signature: Facts behind its numbers.
+        entries: Metric -> number, of one table.
+        notes: What befell its items on the way (see notes.py).
+    """
 
     system: str
     model: str
     personas: tuple[str, ...]
     signature: dict[str, Any]
     entries: dict[str, Entry]
+    notes: tuple[str, ...] = ()
 
     @property
     def is_sanity(self) -> bool:
@@ -111,14 +126,10 @@ def lines_of(cells: Sequence[Cell], table: str = "board") -> list[Line]:
     Returns:
         Lines in the order systems, then sanity systems.
     """
-    grouped: dict[str, list[Cell]] = defaultdict(list)
-    for cell in cells:
-        shared = {k: v for k, v in cell.signature.items() if k not in PER_PERSONA}
-        grouped[digest([cell.system, shared])].append(cell)
     rules = {cell.system for cell in cells if cell.system.startswith(PREFIX)} - set(FLOORS)
     judged = {column.task for column in columns(table) if any(column.task in cell.tasks for cell in cells)}
     comparisons = len(rules) * len(judged)
-    lines = [_line(group, columns(table), comparisons) for group in grouped.values()]
+    lines = [_line(group, columns(table), comparisons) for group in in_one_evaluation(cells)]
     order = system_order()
     place = {name: i for i, name in enumerate(order)}
     return sorted(
@@ -128,15 +139,20 @@ def lines_of(cells: Sequence[Cell], table: str = "board") -> list[Line]:
 
 
 def _line(cells: list[Cell], wanted: Sequence[Column], comparisons: int) -> Line:
-    shared = {k: v for k, v in cells[0].signature.items() if k not in PER_PERSONA}
-    anchors = sorted({str(c.signature["anchors"]) for c in cells if "anchors" in c.signature})
+    shared = shared_facts(cells[0])
+    labels = task_labels(cells)
+    shared |= {"tasks": ",".join(labels[name] for name in sorted(labels))} if labels else {}
+    for fact in ("adapter", "anchors"):  # of each persona its own
+        values = sorted({str(c.signature[fact]) for c in cells if fact in c.signature})
+        shared |= {fact: digest(values, 8)} if values else {}
     system = cells[0].system
     judged = comparisons if system.startswith(PREFIX) and system not in FLOORS else 0
     entries: dict[str, Entry] = {}
     for column in wanted:
         rows = [row for cell in cells for row in cell.tasks.get(column.task, [])]
         if column.statistic and rows and not system.startswith(PREFIX):
-            entries[column.metric] = Entry(STATISTICS[column.statistic](rows), None, None, None)
+            chance = CHANCES[column.statistic](rows) if column.statistic in CHANCES else column.chance
+            entries[column.metric] = Entry(STATISTICS[column.statistic](rows), None, None, chance)
             continue
         rows = [row for row in rows if column.metric in row["metrics"]]
         if rows:
@@ -146,22 +162,40 @@ def _line(cells: list[Cell], wanted: Sequence[Column], comparisons: int) -> Line
         system=system,
         model=str(shared.get("model", "")),
         personas=tuple(sorted(cell.persona for cell in cells)),
-        signature=shared | ({"anchors": digest(anchors, 8)} if anchors else {}),
+        signature=shared,
         entries=entries,
+        notes=tuple(notes_of(cells)),
     )
 
 
 def _entry(rows: list[Row], column: Column, judged: int) -> Entry:
+    asked = _arising(rows, column, column.where)
     chances = [row["chance"][column.metric] for row in rows if column.metric in row.get("chance", {})]
-    chance = sum(chances) / len(chances) if chances else None
+    chance = sum(chances) / len(chances) if chances else column.chance
     off = False
     if judged and chance is not None:
         confidence = bonferroni(0.95, judged)
-        off = not at_chance(interval(rows, column.metric, confidence=confidence, resamples=SANITY_RESAMPLES), chance)
-    value = interval(rows, column.metric)
-    raw = interval(rows, f"{column.metric}_raw") if f"{column.metric}_raw" in rows[0]["metrics"] else None
-    margin = interval(rows, column.margin) if column.margin in rows[0]["metrics"] else None
-    return Entry(value, raw, margin, chance, off)
+        off = not at_chance(interval(asked, column.metric, confidence=confidence, resamples=SANITY_RESAMPLES), chance)
+    names = rows[0]["metrics"]
+    raw = f"{column.metric}_raw"
+    asked_raw = _arising(rows, column, f"{column.where}_raw" if column.where else "")
+    return Entry(
+        value=interval(asked, column.metric),
+        raw=interval(asked_raw, raw) if raw in names else None,
+        margin=interval(asked, column.margin) if column.margin in names else None,
+        chance=chance,
+        off_chance=off,
+        idle=len(rows) - len(asked),
+    )
+
+
+def _arising(rows: list[Row], column: Column, where: str) -> list[Row]:
+    """Return the items that a column's question arises for; one whose condition is unscored stays, unscored itself."""
+    if column.kind:
+        rows = [row for row in rows if row["kind"] == column.kind]
+    if where:
+        rows = [row for row in rows if row["metrics"][where][0] in {1.0, None}]
+    return rows
 
 
 def interval(rows: Sequence[Row], metric: str, **settings: Any) -> Interval:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from persbench.errors import Fault, FaultsError, PersbenchError
+from persbench.provenance import digest
 from persbench.records import load_record
+from persbench.report.duplicates import once_each
 from persbench.samples import FILLER, Row, sample_row
 
 if TYPE_CHECKING:
@@ -24,12 +26,16 @@ class Cell:
         persona: Persona id.
         signature: Facts behind its numbers.
         tasks: Task name -> rows of `persbench.samples.sample_row`.
+        made: When, in a form that sorts; empty if unknown.
+        source: File it was read from, below the folder that was asked for.
     """
 
     system: str
     persona: str
     signature: dict[str, Any]
     tasks: dict[str, list[Row]]
+    made: str = ""
+    source: str = ""
 
 
 def load_cells(folder: Path) -> tuple[list[Cell], list[Fault]]:
@@ -39,7 +45,8 @@ def load_cells(folder: Path) -> tuple[list[Cell], list[Fault]]:
         folder: What `persbench run --out` or `lm_eval run --output_path` wrote.
 
     Returns:
-        The readable cells, and a fault for every file that is not readable.
+        The readable cells, each system, persona and settings once, and a fault for every file that is not readable
+        and for whatever a later run of the same settings replaces.
 
     Raises:
         PersbenchError: No such folder, or no result in it.
@@ -55,9 +62,11 @@ def load_cells(folder: Path) -> tuple[list[Cell], list[Fault]]:
             if path.parent.name == "records":
                 record = load_record(path)
                 rows = {task: content["samples"] for task, content in record.tasks.items()}
-                cells.append(Cell(record.system, record.persona, _with_tasks(record.signature, record.tasks), rows))
+                signature = _with_tasks(record.signature, record.tasks)
+                made = str(record.run.get("started", ""))
+                cells.append(Cell(record.system, record.persona, signature, rows, made, name))
             elif path.name.startswith("results_"):
-                cells += _lm_eval_cells(path)
+                cells += [replace(cell, source=name) for cell in _lm_eval_cells(path)]
         except (PersbenchError, OSError, ValueError, KeyError, TypeError, IndexError) as error:
             faults.append(Fault(name, None, f"not a readable result: {error}"))
     if not cells and faults:
@@ -67,7 +76,8 @@ def load_cells(folder: Path) -> tuple[list[Cell], list[Fault]]:
             f"{folder} holds no results. `persbench run --out {folder}` writes records; the stock `lm_eval run` needs "
             "--output_path and --log_samples."
         )
-    return cells, faults
+    once, replaced = once_each(cells)
+    return once, faults + replaced
 
 
 def _with_tasks(signature: dict[str, Any], tasks: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -99,7 +109,7 @@ def _lm_eval_cells(results_path: Path) -> Iterator[Cell]:
             row = sample_row(sample)
             by_cell.setdefault((row["system"], row["persona"]), {}).setdefault(task, []).append(row)
     for (system, persona), rows in sorted(by_cell.items()):
-        yield Cell(system, persona, _lm_eval_signature(results, system, rows), rows)
+        yield Cell(system, persona, _lm_eval_signature(results, system, rows), rows, made=stamp)
 
 
 def _lm_eval_signature(results: dict[str, Any], system: str, rows: dict[str, list[Row]]) -> dict[str, Any]:
@@ -111,12 +121,17 @@ def _lm_eval_signature(results: dict[str, Any], system: str, rows: dict[str, lis
         else arguments
     )
     first = next(iter(rows.values()))[0]
+    # Whatever else decides a number and has no place of its own below: an adapter, a path, an embedder, stored anchors.
+    given = [results["configs"][task].get("metadata") or {} for task in sorted(rows)]
+    more = [{key: one[key] for key in ("anchors", "embedder") if key in one} for one in given]
     return {
         "lm-eval": results.get("lm_eval_version", "unknown"),
         "pack": f"@{str(first.get('pack_hash', ''))[:12]}",
         "system": system,
         "model": Path(str(model)).name,
         "backend": config.get("model", "unknown"),
+        "args": digest([arguments, config.get("model_sha"), max(more, key=len, default={})], 8),
+        "template": "chat" if results.get("chat_template") else "plain",
         "dtype": str(config.get("model_dtype", "unknown")).removeprefix("torch."),
         "batch": config.get("batch_size"),
         "limit": config.get("limit"),

@@ -18,6 +18,7 @@ from persbench.scoring.stats import Interval, cluster_interval
 from persbench.scoring.traits import LikertAnswer, domain_scores, picked, target_correlation, target_distance
 
 NORMAL_95: Final = 1.959964
+MIDDLE: Final = 3  # of five points
 
 
 def branch_scores(row: Row) -> dict[str, list[float | None]]:
@@ -94,6 +95,12 @@ def _trait_distance(rows: Sequence[Row]) -> Interval:
     return target_distance(domain_scores(_answers(rows)), _targets(rows))
 
 
+def _middle_distance(rows: Sequence[Row]) -> float | None:
+    """Return the distance of answering 3 everywhere, which blind answers approach as statements grow in number."""
+    gaps = [abs(MIDDLE - target) for target in _targets(rows).values()]
+    return sum(gaps) / len(gaps) if gaps else None
+
+
 def _alpha(rows: Sequence[Row]) -> Interval:
     """Mean of the domains' alphas; each alone is noise with twelve respondents, and so no interval is shown."""
     answers = _answers(rows)
@@ -134,3 +141,4 @@ STATISTICS: Final[dict[str, Statistic]] = {
     "stage": _likeness(distinction.stage),
     "inter": _likeness(distinction.inter),
 }
+CHANCES: Final[dict[str, Callable[[Sequence[Row]], float | None]]] = {"trait_distance": _middle_distance}

@@ -46,20 +46,31 @@ def ends(value: Interval, style: str = "share", scale: float = 1.0) -> str:
     return f"[{' '.join(texts)}]"
 
 
+def counts(entry: Entry) -> list[str]:
+    """Write how many items are scored, how many are not, and for how many the question does not arise."""
+    texts = [f"n {entry.value.n}"]
+    texts += [f"+{entry.value.unscored} unscored"] if entry.value.unscored else []
+    return texts + ([f"({entry.idle} n/a)"] if entry.idle else [])
+
+
+def _nothing(entry: Entry) -> str:
+    """Name a number that is not there: for want of scores, or of items."""
+    return "unscored" if entry.value.unscored else "none"
+
+
 def _cell(entry: Entry | None, column: Column) -> str:
     """Write mean, interval, raw mean, margin with interval, and counts, a line each."""
     if entry is None:
         return "-"
-    counted = f"n {entry.value.n}" + (f" (+{entry.value.unscored} unscored)" if entry.value.unscored else "")
     if entry.value.mean is None:
-        return f"unscored\n{counted}"
+        return "\n".join([_nothing(entry), *counts(entry)])
     lines = [f"[bold]{number(entry.value.mean, column.format)}[/bold]", escape(ends(entry.value, column.format))]
     if entry.raw is not None:
         lines.append(f"raw {number(entry.raw.mean, column.format)}")
     if entry.margin is not None and entry.margin.mean is not None:
         lines.append(f"m {entry.margin.mean * MARGIN_UNIT:+.1f}")
         lines.append(escape(ends(entry.margin, "margin", MARGIN_UNIT)))
-    return "\n".join([*lines, counted])
+    return "\n".join([*lines, *counts(entry)])
 
 
 def _sanity_cell(entry: Entry | None, column: Column) -> str:
@@ -120,12 +131,17 @@ def terminal_board(tables: Tables) -> RenderableType:
     for table, lines in tables.items():
         systems = [line for line in lines if not line.is_sanity]
         if systems:
-            legend = LEGEND if table == "board" else _explain(table)
+            legend = _explain(table, systems) + (f". {BOARD_LEGEND}" if table == "board" else "")
             parts += [_table(systems, table, titles[table]), Text(legend, style="dim"), Text()]
     sanity = [line for line in tables.get("board", []) if line.is_sanity]
     if sanity:
         title = "Sanity systems: the surface of the texts alone"
         parts += [_table(sanity, "board", title), Text(SANITY_LEGEND, style="dim"), Text()]
+    if any(not line.is_sanity for lines in tables.values() for line in lines):
+        parts += [Text("How to read", style="bold"), Text(LEGEND, style="dim"), Text()]
+    noted = note_lines(_signed(tables))
+    if noted:
+        parts += [Text("Notes", style="bold"), *[Text(text, overflow="fold") for text in noted], Text()]
     parts.append(Text("Signatures", style="bold"))
     parts += [Text(text, style="dim", overflow="fold") for text in signature_lines(_signed(tables))]
     return Group(*parts)
@@ -139,20 +155,32 @@ def _signed(tables: Tables) -> list[Line]:
     return sorted(found.values(), key=lambda line: line.is_sanity)
 
 
+def note_lines(lines: Sequence[Line]) -> list[str]:
+    """Write what befell the items of each system; lines of one system that tell the same once."""
+    return list(dict.fromkeys(f"{line.system}: {note}" for line in lines for note in line.notes))
+
+
 LEGEND: Final = (
-    "Mean over items [95% interval, bootstrap over questions], chance in the first row. raw: without anchors. "
+    "Mean over items [95% interval, bootstrap over questions; - where there is none, as from a single question]. "
+    "chance: what blind answers score, where that can be said. raw: without anchors. n: scored items; unscored: items "
+    "without a score, which count neither for nor against; n/a: items for which the question does not arise."
+)
+BOARD_LEGEND: Final = (
     "m: margin of the own candidate over the best other, in hundredths of a nat per byte. vanilla says the same to "
     "everyone: in attitude and who said that is chance over all personas of a world; over some it gets what they hold."
 )
 SANITY_LEGEND: Final = (
     "Each must be at chance on every item of the pack (Bonferroni over systems and tasks, and within 0.08); "
-    "! marks one that is not. Floors, shown and not held to chance: profile_overlap, which may read the profile, and "
-    "prompt_overlap on induction, where to yield is to repeat the prompt."
+    "! marks one that is not, or of which too few items say nothing. Floors, shown and not held to chance: "
+    "profile_overlap, which may read the profile, and prompt_overlap on induction, where to yield is to repeat the "
+    "prompt."
 )
 
 
-def _explain(table: str) -> str:
-    return "; ".join(f"{c.name}: {c.help}" for c in columns(table))
+def _explain(table: str, lines: Sequence[Line]) -> str:
+    """Say what each column that is shown means, and of which less is better."""
+    shown = [c for c in columns(table) if any(c.metric in line.entries for line in lines)]
+    return "; ".join(f"{c.name}: {c.help}" + (" (less is better)" if c.cost else "") for c in shown)
 
 
 def markdown_board(tables: Tables) -> str:
@@ -170,26 +198,30 @@ def markdown_board(tables: Tables) -> str:
         if several:
             blocks.append(f"**{table_titles()[table]}**")
         blocks.append("\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] + ["---:"] * len(shown), *body]))
+    noted = note_lines(_signed(tables))
+    blocks += ["\n".join(f"- {text}" for text in noted)] if noted else []
     blocks.append("```\n" + "\n".join(signature_lines(_signed(tables))) + "\n```")
     return "\n\n".join(blocks) + "\n"
 
 
 def _markdown_cell(line: Line, column: Column) -> str:
     entry = line.entries.get(column.metric)
-    if line.is_sanity or entry is None or entry.value.mean is None:
+    if line.is_sanity or entry is None:
         return _sanity_cell(entry, column)
+    if entry.value.mean is None:
+        return "<br>".join([_nothing(entry), *counts(entry)])
     margin = entry.margin
     texts = [f"**{number(entry.value.mean, column.format)}** {ends(entry.value, column.format)}"]
     if margin is not None and margin.mean is not None:
         texts.append(f"m {margin.mean * MARGIN_UNIT:+.1f} {ends(margin, 'margin', MARGIN_UNIT)}")
-    return "<br>".join([*texts, f"n {entry.value.n}"])
+    return "<br>".join([*texts, *counts(entry)])
 
 
 def csv_board(tables: Tables) -> str:
-    """Write every number as one CSV row: system, metric, mean, ends, n, unscored, chance."""
+    """Write every number as one CSV row: system, metric, mean, ends, n, unscored, chance, personas, n/a."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["system", "model", "metric", "mean", "low", "high", "n", "unscored", "chance", "personas"])
+    writer.writerow(["system", "model", "metric", "mean", "low", "high", "n", "unscored", "chance", "personas", "n/a"])
     for line in (line for lines in tables.values() for line in lines):
         for metric, entry in line.entries.items():
             named = [
@@ -200,7 +232,7 @@ def csv_board(tables: Tables) -> str:
             for name, value, chance in named:
                 if value is not None:
                     row = [value.mean, value.low, value.high, value.n, value.unscored, chance]
-                    writer.writerow(
-                        [line.system, line.model, name, *["" if v is None else v for v in row], " ".join(line.personas)]
-                    )
+                    texts = ["" if v is None else v for v in row]
+                    idle = entry.idle if value is entry.value else ""
+                    writer.writerow([line.system, line.model, name, *texts, " ".join(line.personas), idle])
     return stream.getvalue()

@@ -46,15 +46,22 @@ class System(Protocol):
         """Changes whenever the system would write other messages for the same situation."""
         ...
 
-    def messages(self, situation: Situation, turns: list[Message]) -> list[Message]:
+    @property
+    def analysis(self) -> bool:
+        """Whether it thinks aloud before it speaks: an `[Analysis]` that is split off before anything is scored."""
+        ...
+
+    def messages(self, situation: Situation, turns: list[Message], less: int = 0) -> list[Message]:
         """Put the system's own messages before the conversation.
 
         Args:
             situation: Persona, stage and world.
             turns: The conversation so far, its last message the user's.
+            less: How many of the pieces that it can do without (retrieved units, example dialogues) to leave out,
+                the least useful first, for a model whose context is too small. What makes the persona is never one.
 
         Returns:
-            Chat messages as they go to the chat template.
+            Chat messages as they go to the chat template; with nothing left to leave out, the same as before.
         """
         ...
 

@@ -18,7 +18,7 @@ from persbench.harness.fake_lm import FakeLM
 from persbench.harness.task_index import expand, tasks_folder
 from persbench.packs.bundled import fake_pack
 from persbench.packs.load import Pack, PersonaData, load_pack
-from persbench.systems.prompted import get_system
+from persbench.systems.registry import get_system
 
 Worth = dict[str, float | None]
 

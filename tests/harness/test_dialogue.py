@@ -37,7 +37,7 @@ class Recorder(FakeLM):
 
 
 def talks(count: int, turns: int = 3) -> list[Talk]:
-    def compose(history: list[Any]) -> list[Any]:
+    def compose(history: list[Any], less: int) -> list[Any]:
         return [{"role": "system", "content": "You are Ada."}, *history]
 
     return [Talk(compose, [f"turn {t} of talk{n}" for t in range(turns)]) for n in range(count)]

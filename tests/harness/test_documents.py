@@ -9,7 +9,8 @@ from persbench.harness import documents as docs
 from persbench.packs.bundled import fake_pack
 from persbench.packs.load import Pack, load_pack
 from persbench.systems.base import Situation
-from persbench.systems.prompted import SYSTEMS, get_system, persona_sheet
+from persbench.systems.prompted import persona_sheet
+from persbench.systems.registry import SYSTEMS, get_system
 
 
 @pytest.fixture(scope="module")

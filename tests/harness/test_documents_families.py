@@ -17,7 +17,7 @@ from persbench.harness.fake_lm import FakeLM
 from persbench.harness.rendering import render
 from persbench.packs.bundled import bundled_pack, fake_pack
 from persbench.packs.load import Pack, PersonaData, load_pack
-from persbench.systems.prompted import get_system
+from persbench.systems.registry import get_system
 
 PACKS = {"fake": fake_pack(), "grettow": bundled_pack("grettow")}
 TEMPLATE = FakeLM().apply_chat_template

@@ -15,7 +15,7 @@ from persbench.harness.settings import RunSettings
 from persbench.packs.bundled import fake_pack
 from persbench.packs.load import Pack, load_pack
 from persbench.records import load_record
-from persbench.systems.prompted import get_system
+from persbench.systems.registry import get_system
 
 LIVE = ("persbench_pressure", "persbench_consistency")
 

@@ -20,7 +20,7 @@ from persbench.harness.token_tree import distinct_tokens
 from persbench.models.fetch import fetch_model
 from persbench.packs.bundled import fake_pack
 from persbench.packs.load import load_pack
-from persbench.systems.prompted import get_system
+from persbench.systems.registry import get_system
 
 
 def requests(count: int = 24) -> list[Instance]:

@@ -9,12 +9,14 @@ import pytest
 
 from persbench.harness import documents as docs
 from persbench.harness.choice_tasks import AttitudeTask, CostumeTask, KnowledgeTask, WhoSaidTask
+from persbench.harness.choosing import ChoiceTask
 from persbench.harness.documents.alignment import stance_holders
 from persbench.harness.fake_lm import FakeLM
-from persbench.harness.tasks import ChoiceTask, mean_scored
+from persbench.harness.tasks import mean_scored
 from persbench.packs.bundled import fake_pack
 from persbench.packs.load import Pack, load_pack
-from persbench.systems.prompted import get_system
+from persbench.scoring.confusion import chosen
+from persbench.systems.registry import get_system
 
 TASKS: dict[str, type[ChoiceTask]] = {
     "persbench_costume": CostumeTask,
@@ -76,7 +78,7 @@ def test_who_said_by_hand(pack: Pack) -> None:
     worth = {"ada/early": -2.0, "ada/late": -1.0, "bo/early": -3.0, "bo/late": -1.25}
     metrics = WhoSaidTask.score(row, [worth[label] for label in row["labels"]])
     assert metrics == {"persona_acc": 1.0, "stage_acc": 0.0, "who_margin": -1.0}
-    assert WhoSaidTask.chosen(row, [worth[label] for label in row["labels"]]) == ["ada/late"]
+    assert chosen(row["labels"], [worth[label] for label in row["labels"]]) == ["ada/late"]
 
 
 def test_anchoring_takes_away_what_a_candidate_costs_whoever_speaks(pack: Pack) -> None:

@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 
+from persbench.errors import PersbenchError
 from persbench.harness.task_index import expand, tasks_folder
 from persbench.models.fetch import fetch_model
 from persbench.packs.bundled import fake_pack
 from persbench.report.board import lines_of
 from persbench.report.cells import Cell, load_cells
+from persbench.report.duplicates import require_one_setting
 
 LIMIT = "2"
 ALIGNMENT = "persbench_alignment"
@@ -76,6 +78,33 @@ def test_the_fake_model_gives_the_same_by_both_ways(tmp_path: Path, tasks: str) 
     stock(tmp_path / "stock", ["--model", "persbench-fake"], module="persbench.lm_eval", **shared)
     ours(tmp_path / "ours", ["--backend", "persbench-fake", "--model", "fake"], **shared)
     same(tmp_path, tasks)
+    repeated_runs_are_never_pooled(tmp_path / "stock")
+
+
+def again(folder: Path, stamp: str, **changed: Any) -> None:
+    """Leave in the folder what a later run of the same command does: lm-eval writes it beside the first, by its time."""
+    (results,) = [path for path in folder.rglob("results_*.json") if "2999" not in path.name]
+    first = results.stem.removeprefix("results_")
+    for path in [*results.parent.glob(f"*_{first}.jsonl"), results]:
+        path.with_name(path.name.replace(first, stamp)).write_bytes(path.read_bytes())
+    content = json.loads(results.read_text("utf-8"))
+    content["config"] |= changed
+    results.with_name(f"results_{stamp}.json").write_text(json.dumps(content), "utf-8")
+
+
+def repeated_runs_are_never_pooled(folder: Path) -> None:
+    once, _ = load_cells(folder)
+    again(folder, "2999-01-01T00-00-00.000001")
+    twice, faults = load_cells(folder)
+    assert rows(twice) == rows(once)
+    assert [line.entries for line in lines_of(twice)] == [line.entries for line in lines_of(once)]
+    assert len(faults) == len(once)
+    assert all("was run again later" in f.message and "results_2999" in f.message for f in faults)
+    again(folder, "2999-01-02T00-00-00.000001", limit=9)
+    apart, _ = load_cells(folder)
+    assert [line.signature["limit"] for line in lines_of(apart)] == [9, float(LIMIT)]
+    with pytest.raises(PersbenchError, match=r"stands there with two settings \(limit 9 and 2.0\)"):
+        require_one_setting(apart)
 
 
 @pytest.mark.model

@@ -248,3 +248,55 @@ def test_faults_of_several_files_come_in_one_go(folder: Path) -> None:
         "general.jsonl:2: not UTF-8 (byte 0xe9 at position 12)",
     ):
         assert any(fault.startswith(start) for fault in found), (start, found)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"id": "ada-t009"}, 'unknown training row "ada-t009" (did you mean "ada-t0'),
+        ({"id": "bo-t001"}, 'unknown training row "bo-t001"'),
+        ({"id": "ada-t003"}, None),
+        ({"response": " loud, every time. I sell sixty by EIGHT when they shout."}, 'the response of "ada-t001" in'),
+    ],
+)
+def test_a_matched_row_answers_a_training_row_of_its_own(folder: Path, changes: dict[str, str], message: str) -> None:
+    edit(folder, f"{ADA}/matched.jsonl", 1, changes)
+    if message is None:
+        assert faults_of(folder) == [f'{ADA}/matched.jsonl:2: second row for "ada-t003" (first at line 1)']
+    else:
+        assert any(fault.startswith(f"{ADA}/matched.jsonl:1: {message}") for fault in faults_of(folder))
+
+
+def test_matched_rows_without_training_rows(folder: Path) -> None:
+    (folder / ADA / "train.jsonl").unlink()
+    assert faults_of(folder) == [
+        f'{ADA}/matched.jsonl:{line}: unknown training row "{name}": there is no {ADA}/train.jsonl'
+        for line, name in ((1, "ada-t001"), (2, "ada-t003"))
+    ]
+    (folder / ADA / "matched.jsonl").unlink()
+    assert faults_of(folder) == []
+
+
+def test_a_question_may_have_no_stances_and_then_nobody_takes_one(folder: Path) -> None:
+    edit(folder, "questions.jsonl", 2, {"stances": []})
+    found = faults_of(folder)
+    assert f'{ADA}/answers.jsonl:2: stance "b" of question "q02", which has no stances' in found
+    for persona in ("ada", "bo"):
+        path = folder / "personas" / persona / "answers.jsonl"
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        for row in rows:
+            if row["question"] == "q02":
+                del row["stance"]
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        contrast = folder / "personas" / persona / "contrast.jsonl"
+        contrast.write_text("".join(x for x in contrast.read_text().splitlines(keepends=True) if '"q02"' not in x))
+    assert faults_of(folder) == []
+    edit(folder, "dialogues.jsonl", 1, {"question": "q02"})
+    edit(folder, "pressure.jsonl", 3, {"question": "q02", "target": None})
+    for file in ("dialogues.jsonl:1", "pressure.jsonl:3"):
+        assert f'{file}: question "q02" has no stances; expected a question with stances' in faults_of(folder)
+
+
+def test_an_answer_needs_a_stance_where_the_question_has_some(folder: Path) -> None:
+    edit(folder, f"{ADA}/answers.jsonl", 1, {"stance": None})
+    assert f'{ADA}/answers.jsonl:1: missing key "stance"; expected one of a, b, c, d' in faults_of(folder)

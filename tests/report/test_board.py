@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from persbench.errors import FaultsError, PersbenchError
 from persbench.records import CellRecord, save_record
-from persbench.report.board import lines_of, signature_lines
+from persbench.report.board import columns, lines_of, signature_lines, table_titles
 from persbench.report.cells import Cell, load_cells
-from persbench.report.table import csv_board, markdown_board, number
+from persbench.report.table import counts, csv_board, markdown_board, number, terminal_board
 
 
 def row(question: str, value: float | None, **more: Any) -> dict[str, Any]:
@@ -118,3 +120,86 @@ def test_an_lm_eval_result_without_samples_says_what_to_do(tmp_path: Path) -> No
     (tmp_path / "results_2026.json").write_text('{"configs": {"persbench_attitude": {}}}')
     with pytest.raises(FaultsError, match="run lm_eval with --log_samples"):
         load_cells(tmp_path)
+
+
+def pressure(held: float | None, flips: float | None) -> dict[str, Any]:
+    metrics = {"held_first": held, "held_first_raw": 0.0, "turn_of_flip": flips, "turn_of_flip_raw": None}
+    return {
+        "id": "p",
+        "cluster": "q1",
+        "kind": "pressure",
+        "metrics": {k: [v, v is not None] for k, v in metrics.items()},
+    }
+
+
+def test_a_question_that_does_not_arise_is_neither_scored_nor_unscored() -> None:
+    """Flips are asked for where the own stance held first: not at 0 or in a tie, and unscored where it is unknown."""
+    rows = [pressure(1.0, 3.0), pressure(1.0, None), pressure(0.0, None), pressure(0.5, None), pressure(None, None)]
+    (line,) = lines_of([Cell("prompt", "ada", {"system": "prompt"}, {"persbench_pressure": rows})], "resistance")
+    entry = line.entries["turn_of_flip"]
+    assert (entry.value.mean, entry.value.n, entry.value.unscored, entry.idle) == (3.0, 1, 2, 2)
+    assert entry.raw is not None
+    assert (entry.raw.n, entry.raw.unscored) == (0, 0)  # raw, nothing was held first
+    assert counts(entry) == ["n 1", "+2 unscored", "(2 n/a)"]
+    assert line.entries["held_first"].idle == 0
+
+
+def test_only_later_events_can_leak() -> None:
+    def stages(kind: str, leak: float | None) -> dict[str, Any]:
+        return {"id": kind, "cluster": kind, "kind": kind, "metrics": {"no_future_leak": [leak, leak is not None]}}
+
+    rows = [stages("later_event", 1.0), stages("later_event", None), stages("change", None)]
+    (line,) = lines_of([Cell("prompt", "ada", {"system": "prompt"}, {"persbench_stages": rows})], "dynamics")
+    assert counts(line.entries["no_future_leak"]) == ["n 1", "+1 unscored", "(1 n/a)"]
+
+
+def test_every_style_shows_unscored_counts_and_never_a_zero_for_them() -> None:
+    some = lines_of([cell("prompt", "ada", [1.0, 0.0, None, None])])
+    none = lines_of([cell("prompt", "ada", [None, None])])
+    assert "| prompt | **0.50** [.00 1.00]<br>m +2.0 [+2.0 +2.0]<br>n 2<br>+2 unscored |" in markdown_board(
+        {"board": some}
+    )
+    assert "| prompt | unscored<br>n 0<br>+2 unscored |" in markdown_board({"board": none})
+    assert "prompt,,attitude_acc,,,,0,2,0.25,ada,0" in csv_board({"board": none})
+    for lines, told in ((some, "+2 unscored"), (none, "unscored")):
+        console = Console(width=120, record=True, file=StringIO())
+        console.print(terminal_board({"board": lines}))
+        assert told in console.export_text()
+
+
+def test_every_column_of_items_has_a_chance_level_or_can_have_none() -> None:
+    """Choices have one in their rows; the board's own fill the rest, or there is none to be had."""
+    fixed = {c.metric for name in table_titles() for c in columns(name) if c.chance is not None}
+    assert {"d_prime", "kappa", "drift", "trait_r", "acquiescence", "order_gap", "cosine_lift"} <= fixed
+    statement = {"id": "s1", "domain": "O", "keyed": 1, "target": 4.5}
+    branch = {"label": "text/ascending", "loglikelihoods": [-1.0] * 5, "anchors": [0.0] * 5}
+    traits = {
+        "id": "t1", "persona": "ada", "stage": "early", "cluster": "s1", "kind": "traits", "statement": statement,
+        "bytes": [1] * 5, "branches": [branch], "metrics": {"order_gap": [None, False]},
+    }  # fmt: skip
+    (line,) = lines_of([Cell("prompt", "ada", {"system": "prompt"}, {"persbench_traits": [traits]})], "traits")
+    assert line.entries["trait_distance"].chance == 1.5  # 3 everywhere, and one target of 4.5
+    assert line.entries["order_gap"].chance == 1.6
+    assert line.entries["alpha"].chance is None
+
+
+def talk(**more: Any) -> dict[str, Any]:
+    return row("q1", 1.0, transcripts={"talk": [], "control": []}) | more
+
+
+def test_notes_say_how_often_turns_were_dropped_dialogues_broke_off_and_the_persona_was_folded() -> None:
+    rows = [
+        talk(dropped_turns={"talk": 2, "control": 1}, rendering="folded"),
+        talk(dropped_turns={}, faults={"control": "empty\x1b[31m reply"}, rendering="chat"),
+        talk(faults={"talk": "empty\x1b[31m reply"}, rendering="chat/folded"),
+    ]
+    cells = [Cell("prompt", "ada", {"system": "prompt"}, {"persbench_attitude": rows})]
+    (line,) = lines_of(cells)
+    full, broken, folded = line.notes
+    start = "persbench_attitude: the model's "
+    assert full == f"{start}context ran full in 2 of 6 dialogues, which lost their oldest exchanges, at most 2"
+    reasons = "2 x empty [31m reply"
+    assert broken == f"persbench_attitude: 2 of 6 dialogues broke off, and are unscored from there ({reasons})"
+    assert folded == f"{start}template takes no system message: it stands in the user's turn in 2 of 3 items"
+    assert f"- prompt: {full}" in markdown_board({"board": [line]})
+    assert lines_of([cell("prompt", "ada", [1.0, 0.0])])[0].notes == ()

@@ -193,7 +193,7 @@ def test_lines_fill_statistic_columns_over_all_personas_of_a_system() -> None:
     cells = [cell("prompt", "ada", task, ada), cell("prompt", "bo", task, bo), cell("sanity:random", "ada", task, ada)]
     prompt, random = lines_of(cells, "resistance")
     assert prompt.entries["d_prime"].value == STATISTICS["d_prime"](ada + bo)
-    assert (prompt.entries["d_prime"].raw, prompt.entries["d_prime"].chance) == (None, None)
+    assert (prompt.entries["d_prime"].raw, prompt.entries["d_prime"].chance) == (None, 0)
     assert prompt.entries["resistance"].value.unscored == 1
     assert set(random.entries) == {"resistance", "over_resistance"}  # a rule has no rows to correlate
     assert "prompt,,d_prime,1.3489" in csv_board({"resistance": [prompt]})

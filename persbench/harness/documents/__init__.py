@@ -16,7 +16,7 @@ from persbench.harness.documents.base import Document, Documents, branches_of, s
 from persbench.packs.instrument import with_instrument
 from persbench.packs.load import Pack, PersonaData, load_pack, resolve_pack
 from persbench.systems.base import Situation, System
-from persbench.systems.prompted import get_system
+from persbench.systems.registry import get_system
 
 __all__ = ["BUILDERS", "TWIN", "Document", "Documents", "branches_of", "documents_of", "stages_of"]
 
@@ -53,7 +53,7 @@ def documents_of(task: str, pack: Pack, data: PersonaData, system: System) -> Do
         raise UnknownNameError("task", task, sorted(BUILDERS))
     build, _ = BUILDERS[task]
     rows = [row for stage in stages_of(pack, data) for row in build(Situation(pack, data, stage), system)]
-    return Documents(stratified(rows), pack)
+    return Documents(stratified(rows), pack, system)
 
 
 def _split(task: str) -> Callable[..., dict[str, Documents]]:
@@ -64,17 +64,19 @@ def _split(task: str) -> Callable[..., dict[str, Documents]]:
         persona: str | None = None,
         system: str = "prompt",
         instrument: str | None = None,
+        adapter: str | None = None,
+        embedder: str | None = None,
         **_metadata: object,
     ) -> dict[str, Documents]:
         loaded = with_instrument(load_pack(resolve_pack(pack)), Path(instrument) if instrument else None)
-        chosen = get_system(system)
+        chosen = get_system(system, adapter=adapter, embedder=embedder)
         rows = [row for data in _personas(loaded, persona) for row in documents_of(task, loaded, data, chosen)]
         if not rows:
             raise PersbenchError(
                 f"{task}: pack {loaded.world.id!r} has no {BUILDERS[task][1]} for {persona}. "
                 "Leave this task out, or add the file (see reference_personas/WRITING.md)."
             )
-        return {"test": Documents(stratified(rows), loaded)}
+        return {"test": Documents(stratified(rows), loaded, chosen)}
 
     return custom_dataset
 

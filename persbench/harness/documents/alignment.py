@@ -41,7 +41,7 @@ def attitude(situation: Situation, system: System) -> Iterator[Document]:
     """Yield the stances of every shared question that this persona-stage answers."""
     data, stage = situation.data, situation.stage.id
     for answer in data.answers:
-        if answer.stage != stage:
+        if answer.stage != stage or answer.stance is None:
             continue
         question = situation.pack.question(answer.question)
         item = f"attitude/{data.persona.id}/{stage}/{question.id}"
@@ -62,8 +62,8 @@ def knowledge(situation: Situation, system: System) -> Iterator[Document]:
         yield with_candidates(document, [("gold", row.gold, None), *foils], "gold", knowledge_acc=1 / (1 + len(foils)))
 
 
-def shared_answers(pack: Pack, question: str) -> list[tuple[str, str, str]]:
-    """Return every persona-stage's answer to a shared question as (label `persona/stage`, reply, stance)."""
+def shared_answers(pack: Pack, question: str) -> list[tuple[str, str, str | None]]:
+    """Return every persona-stage's answer to a shared question as (label `persona/stage`, reply, stance or None)."""
     return [
         (f"{data.persona.id}/{stage.id}", answer.reply, answer.stance)
         for data in pack.personas
@@ -90,7 +90,9 @@ def reply(situation: Situation, system: System) -> Iterator[Document]:
         yield with_candidates(document, golds, label, **nearest, authorship_acc=1 / authors)
 
 
-def answered(situation: Situation, system: System, kind: str) -> Iterator[tuple[Document, list[tuple[str, str, str]]]]:
+def answered(
+    situation: Situation, system: System, kind: str
+) -> Iterator[tuple[Document, list[tuple[str, str, str | None]]]]:
     """Yield a document for each shared question this persona-stage answers, with everybody's answers to it."""
     data, stage = situation.data, situation.stage.id
     for answer in data.answers:
@@ -105,4 +107,4 @@ def answered(situation: Situation, system: System, kind: str) -> Iterator[tuple[
 
 def stance_holders(pack: Pack, question: str) -> Counter[str]:
     """Count how many persona-stages of the pack hold each stance of a question."""
-    return Counter(stance for _, _, stance in shared_answers(pack, question))
+    return Counter(stance for _, _, stance in shared_answers(pack, question) if stance is not None)

@@ -20,11 +20,11 @@ ORDER_SEED: Final = "persbench-order-1"
 
 
 class Documents(list[Document]):
-    """A split as lm-eval wants it: a list that knows its columns, and here also its pack."""
+    """A split as lm-eval wants it: a list that knows its columns, and here also its pack and its system."""
 
-    def __init__(self, rows: Iterable[Document], pack: Pack) -> None:
+    def __init__(self, rows: Iterable[Document], pack: Pack, system: System) -> None:
         super().__init__(rows)
-        self.pack = pack
+        self.pack, self.system = pack, system
 
     @property
     def features(self) -> dict[str, None]:
@@ -78,6 +78,7 @@ def document_of(situation: Situation, system: System, item: str, cluster: str, a
         "cluster": cluster,
         "kind": kind,
         "system": system.name,
+        "thinks": system.analysis,
         "pack_hash": situation.pack.hash,
         "ask": ask,
         "messages": system.messages(situation, user(ask)),

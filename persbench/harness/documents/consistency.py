@@ -21,7 +21,7 @@ def consistency(situation: Situation, system: System) -> Iterator[Document]:
     shift = [s.id for s in pack.world.stages].index(stage)
     for number, script in enumerate(pack.cross_turn):
         answer = data.answer(script.question, stage)
-        if answer is None:
+        if answer is None or answer.stance is None:
             continue
         question = pack.question(script.question)
         wordings = [question.text, *question.paraphrases]

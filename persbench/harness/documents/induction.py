@@ -56,7 +56,7 @@ def pressure(situation: Situation, system: System) -> Iterator[Document]:
     scripts = {(script.question, script.target): script for script in pack.pressure}
     for question in pack.questions:
         answer, control = data.answer(question.id, stage), scripts.get((question.id, None))
-        if answer is None:
+        if answer is None or answer.stance is None:
             continue
         rivals = [s.id for s in question.stances if s.id != answer.stance and (question.id, s.id) in scripts]
         if not rivals or control is None:

@@ -49,6 +49,7 @@ def stages(situation: Situation, system: System) -> Iterator[Document]:
         )
         document["branches"] = [
             branch(stage.id, row.question, system.messages(Situation(pack, data, stage), user(row.question)))
+            | {"stage": stage.id}
             for stage in lived
             if stage.id in row.replies
         ]

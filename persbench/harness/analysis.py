@@ -1,0 +1,86 @@
+"""The analysis that a trained persona makes before it speaks: a prefill of what is scored, split off what is generated.
+
+PersLLM (arXiv 2407.12393) trains `[Analysis] ... [Response] ...`. A candidate is a response, so it is scored after the
+model's own analysis; a generated reply is scored, and heard in a dialogue, by its response alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from persbench.errors import UnknownNameError
+from persbench.harness.asking import generated
+from persbench.harness.rendering import ChatTemplate, Rendered
+from persbench.models.trained_form import ANALYSIS_MARK, RESPONSE_MARK, prefill_text, split_reply
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+TOKENS: Final = 96
+"""Longest analysis; so much more a reply may take that begins with one."""
+LONGEST: Final = TOKENS + 16
+"""Tokens of a prefill: an analysis between its marks."""
+SETTINGS: Final[dict[str, Any]] = {"until": [RESPONSE_MARK], "max_gen_toks": TOKENS, "do_sample": False}
+Variant = Literal["greedy", "none"]
+VARIANTS: Final[tuple[Variant, ...]] = ("greedy", "none")
+
+
+def variant_named(name: str) -> Variant:
+    """Return what stands before a scored candidate: `greedy`, the model's own analysis, or `none`.
+
+    Raises:
+        UnknownNameError: Neither.
+    """
+    for known in VARIANTS:
+        if name == known:
+            return known
+    raise UnknownNameError("analysis", name, list(VARIANTS))
+
+
+def analyses(contexts: Sequence[Rendered], lm: Any, chat_template: ChatTemplate | None) -> list[str]:
+    """Let the model analyse each context, greedily: all in one call, equal contexts once.
+
+    The turn is opened with the mark that the model was trained to open it with. An analysis that never comes to its end
+    is cut at `TOKENS` tokens.
+
+    Args:
+        contexts: What the model reads before its turn.
+        lm: The lm-eval model, with its adapter.
+        chat_template: Its bound `apply_chat_template`, or None.
+
+    Returns:
+        The analyses without marks.
+    """
+    distinct = {rendered.context: rendered for rendered in contexts}
+    opened = [f"{rendered.context}{rendered.delimiter}{ANALYSIS_MARK}" for rendered in distinct.values()]
+    thought = dict(zip(distinct, generated(lm, opened, SETTINGS, chat_template), strict=True))
+    return [text_of(thought[rendered.context]) for rendered in contexts]
+
+
+def text_of(generation: str) -> str:
+    """Take the marks off a generated analysis."""
+    return generation.partition(RESPONSE_MARK)[0].strip().removeprefix(ANALYSIS_MARK).strip()
+
+
+def prefilled(rendered: Rendered, analysis: str) -> Rendered:
+    """Put an analysis between a context and the candidates that are scored after it."""
+    return Rendered(f"{rendered.context}{rendered.delimiter}{prefill_text(analysis)}", rendered.mode, " ")
+
+
+def responses(doc: dict[str, Any], replies: Sequence[Any]) -> list[str]:
+    """Take the analyses off generated replies; both are kept in the document, and so in the sample.
+
+    Args:
+        doc: Gets `spoken` (the responses, empty where a reply never came to one) and `analyses` (None where there was
+            none).
+        replies: As generated.
+    """
+    parts = [split_reply(str(reply)) for reply in replies]
+    doc["spoken"] = [part.response for part in parts]
+    doc["analyses"] = [part.analysis for part in parts]
+    return list(doc["spoken"])
+
+
+def with_room(settings: dict[str, Any], *, analysis: bool) -> dict[str, Any]:
+    """Return generation settings that leave a thinking system as many tokens for its response as any other."""
+    return settings | {"max_gen_toks": int(settings["max_gen_toks"]) + TOKENS} if analysis else dict(settings)

@@ -1,0 +1,48 @@
+"""Replies that a task asks for by itself, outside of lm-eval's own requests: as many on every rank."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from lm_eval.api.instance import Instance
+
+from persbench.errors import PersbenchError
+from persbench.harness.ranks import most
+from persbench.harness.rendering import ChatTemplate, render
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def generated(
+    lm: Any, contexts: Sequence[Any], settings: dict[str, Any], chat_template: ChatTemplate | None
+) -> list[str]:
+    """Generate a reply to each context, with as many requests on every rank, since some models compute in lockstep.
+
+    Args:
+        lm: lm-eval model.
+        contexts: As rendered.
+        settings: Generation settings.
+        chat_template: Renders the filler of a rank that has fewer contexts.
+
+    Raises:
+        PersbenchError: The model gave fewer or more replies than it was asked for.
+    """
+    texts = list(contexts)
+    padding = most(lm, len(texts)) - len(texts)
+    if padding:
+        filler = texts[0] if texts else render([{"role": "user", "content": "Hello."}], chat_template).context
+        texts += [filler] * padding
+    requests = [
+        Instance("generate_until", {}, (text, dict(settings)), i, ("asked", i, 1)) for i, text in enumerate(texts)
+    ]
+    replies: list[str] = lm.generate_until(requests, **quiet(lm.generate_until)) if requests else []
+    if len(replies) != len(texts):
+        raise PersbenchError(f"the model gave {len(replies)} replies to {len(texts)} requests")
+    return replies[: len(contexts)]
+
+
+def quiet(method: Any) -> dict[str, bool]:
+    """Return the argument that hides a backend's own progress bar, where it takes one."""
+    return {"disable_tqdm": True} if "disable_tqdm" in inspect.signature(method).parameters else {}

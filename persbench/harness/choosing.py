@@ -1,0 +1,121 @@
+"""Choices by log-likelihood: what all tasks share that score authored candidates after a context."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from persbench.errors import PersbenchError
+from persbench.harness import analysis
+from persbench.harness.anchors import anchor_documents
+from persbench.harness.backend import require_loglikelihoods
+from persbench.harness.documents.base import branches_of
+from persbench.harness.fitting import text_tokens
+from persbench.harness.tasks import Asked, Pair, PersonaTask, pair
+from persbench.scoring.choice import anchor, per_byte
+
+if TYPE_CHECKING:
+    from persbench.harness.documents.base import Document
+    from persbench.harness.rendering import ChatTemplate, Rendered
+
+Scores = Sequence[float | None]
+
+
+def both(*names: str) -> dict[str, bool]:
+    """Name each choice metric twice: anchored (the headline) and raw."""
+    return {f"{name}{suffix}": True for name in names for suffix in ("", "_raw")}
+
+
+class ChoiceTask(PersonaTask):
+    """A choice among authored candidates by log-likelihood per UTF-8 byte, anchored and raw.
+
+    A system that thinks before it speaks makes its own analysis first, greedily, and each candidate is scored after it;
+    `--metadata '{"analysis": "none"}'` scores it as the turn's beginning instead.
+    """
+
+    def prepare(self, documents: list[Document], lm: Any, chat_template: ChatTemplate | None) -> None:
+        """Fill in the anchors where the model can be reached; without, anchored scores stay unscored."""
+        if lm is not None:
+            require_loglikelihoods(lm, [self.task_name])
+        self.unfold(documents, lm, chat_template)
+        if lm is None:
+            return
+        folder = (self.config.metadata or {}).get("anchors")
+        branches = [branch | {"candidates": doc["candidates"]} for doc in documents for branch in branches_of(doc)]
+        anchor_documents(branches, lm, chat_template, Path(folder) if folder else None)
+        found = iter(branches)
+        for doc in documents:
+            for branch in branches_of(doc):
+                branch["anchors"] = next(found)["anchors"]
+
+    def unfold(self, documents: list[Document], lm: Any, chat_template: ChatTemplate | None) -> None:
+        """Make the branches that only the model can make, by live dialogue; nothing by default."""
+
+    @property
+    def prefills(self) -> bool:
+        """Whether candidates are scored after the model's own analysis."""
+        variant = analysis.variant_named((self.config.metadata or {}).get("analysis", analysis.VARIANTS[0]))
+        return self.system.analysis and variant == "greedy"
+
+    def contexts(self, documents: list[Document], lm: Any, chat_template: ChatTemplate | None) -> list[list[Rendered]]:
+        """Render every branch, and let the model think in all of them at once where its system does.
+
+        Raises:
+            PersbenchError: It must think, and cannot be reached.
+        """
+        plain = super().contexts(documents, lm, chat_template)
+        if not self.prefills:
+            return plain
+        if lm is None:
+            raise PersbenchError(
+                f"{self.task_name} asks the model for its analysis, and reaches it through the chat template alone: "
+                "add --apply_chat_template, or use `persbench run`."
+            )
+        found = iter(analysis.analyses(list(chain.from_iterable(plain)), lm, chat_template))
+        for doc in documents:
+            for branch in branches_of(doc):
+                branch["analysis"] = next(found)
+        pairs = [zip(row, branches_of(doc), strict=True) for row, doc in zip(plain, documents, strict=True)]
+        return [[analysis.prefilled(rendered, branch["analysis"]) for rendered, branch in row] for row in pairs]
+
+    def room(self, doc: Document, lm: Any) -> int:
+        """Return the tokens of the longest candidate, and of an analysis before it."""
+        longest = max(text_tokens(lm, text) for text in doc["candidates"])
+        return longest + (analysis.LONGEST if self.prefills else 0)
+
+    def requests(self, doc: Document, contexts: list[Rendered]) -> list[Asked]:
+        """Ask for each candidate's log-likelihood in each branch."""
+        return [
+            ("loglikelihood", (rendered.context, rendered.delimiter + text))
+            for rendered in contexts
+            for text in doc["candidates"]
+        ]
+
+    def score_results(self, doc: Document, results: Sequence[Any]) -> dict[str, Pair]:
+        """Score one item.
+
+        Args:
+            doc: The document, with anchors.
+            results: (log-likelihood in nats, greedy) of each candidate, branch by branch, in the document's order.
+        """
+        width, branches = len(doc["candidates"]), branches_of(doc)
+        raw: list[Scores] = []
+        anchored: list[Scores] = []
+        for number, branch in enumerate(branches):
+            part = results[number * width : (number + 1) * width]
+            raw.append(per_byte([float(ll) for ll, _ in part], doc["candidates"]))
+            anchored.append(anchor(raw[-1], branch["anchors"] or [None] * width))
+        headline, plain = self.score_branches(doc, anchored), self.score_branches(doc, raw)
+        return {k: pair(v) for k, v in headline.items()} | {f"{k}_raw": pair(v) for k, v in plain.items()}
+
+    @classmethod
+    def score_branches(cls, doc: Document, by_branch: Sequence[Scores]) -> dict[str, float | None]:
+        """Turn the candidates' scores in every branch into metrics; None is unscored."""
+        return cls.score(doc, by_branch[0])
+
+    @staticmethod
+    def score(doc: Document, scores: Scores) -> dict[str, float | None]:
+        """Turn candidates' scores in the only branch into metrics."""
+        raise NotImplementedError

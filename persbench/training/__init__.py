@@ -1,0 +1,1 @@
+"""Training a persona into a model's weights, by recipe."""

@@ -1,0 +1,125 @@
+"""From preference pairs to what a DPO trainer sees, in the form that the recipe trains and in a fixed order."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any
+
+from persbench.data.guard import Learnt
+from persbench.data.pairs import pairs_of
+from persbench.errors import PersbenchError
+from persbench.models.embedder import default_embedder
+from persbench.models.trained_form import reply_text
+from persbench.training.rows import dialogues, persona_system, prompt_messages
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from persbench.data.pairs import Pair
+    from persbench.models.chat import Message
+    from persbench.packs.pack import Pack, PersonaData
+    from persbench.scoring.overlap import Embedder
+    from persbench.training.examples import Example
+    from persbench.training.recipe import Dpo, Recipe
+
+
+@dataclass(frozen=True)
+class Preference:
+    """Two replies to one prompt of which the first is to be preferred.
+
+    Attributes:
+        id: `<id of the chosen row>/<kind>`.
+        system: The system message.
+        turns: The user's turn.
+        chosen: The assistant's turn to prefer.
+        rejected: The assistant's turn to turn from.
+        kind: `other_stage` or `other_persona`.
+        origins: Where the chosen and the rejected response stand, as file:line.
+    """
+
+    id: str
+    system: str
+    turns: tuple[Message, ...]
+    chosen: str
+    rejected: str
+    kind: str
+    origins: tuple[str, str]
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """The preference in TRL's conversational form: `prompt`, `chosen` and `rejected`, all lists of messages."""
+        return {
+            "prompt": prompt_messages(self.system, self.turns),
+            "chosen": [{"role": "assistant", "content": self.chosen}],
+            "rejected": [{"role": "assistant", "content": self.rejected}],
+        }
+
+
+def preferences_of(
+    pack: Pack, data: PersonaData, recipe: Recipe, *, seed: int | None = None, embedder: Embedder | None = None
+) -> list[Preference]:
+    """Make the preferences of one epoch of DPO, in order (`persbench.data.pairs` says how pairs are found).
+
+    Args:
+        pack: The world.
+        data: The persona.
+        recipe: What is learnt; one without `dpo` gives none.
+        seed: Decides the order, and which are taken where the recipe limits their number; the recipe's if None.
+        embedder: Finds nearest prompts and near-duplicates; the default one if None.
+
+    Returns:
+        The preferences; the kinds take turns as long as each has any left.
+
+    Raises:
+        PersbenchError: No pair can be made of one of the kinds wanted; the message says what is missing.
+    """
+    if recipe.dpo is None:
+        return []
+    seed = recipe.seed if seed is None else seed
+    embedder = embedder or default_embedder()
+    rows, _ = dialogues(data, recipe, embedder=embedder)
+    pairs = pairs_of(pack, data, embedder, rejected=recipe.dpo.rejected, rows=rows)
+    by_kind = [[pair for pair in pairs if pair.kind == kind] for kind in recipe.dpo.rejected]
+    for kind, found in zip(recipe.dpo.rejected, by_kind, strict=True):
+        if not found:
+            raise PersbenchError(_nothing(data.persona.id, recipe, kind))
+        found.sort(key=lambda pair: hashlib.sha256(f"{seed}\x1f{pair.kind}\x1f{pair.chosen.id}".encode()).digest())
+    turns = [pair for turn in zip_longest(*by_kind) for pair in turn if pair is not None]
+    return [_preference(pack, data, recipe, recipe.dpo, pair) for pair in turns[: recipe.dpo.pairs]]
+
+
+def learnt_texts(examples: Iterable[Example], preferences: Iterable[Preference] = ()) -> list[Learnt]:
+    """List every text that a training learns, each once, for `persbench.data.guard.refuse_leaks`."""
+    found = [Learnt(example.completion, example.origin) for example in examples]
+    for each in preferences:
+        found += [Learnt(each.chosen, each.origins[0]), Learnt(each.rejected, each.origins[1])]
+    return list(dict.fromkeys(found))
+
+
+def _nothing(persona: str, recipe: Recipe, kind: str) -> str:
+    lack = {
+        "other_stage": f"personas/{persona}/train.jsonl has dialogues at one stage alone",
+        "other_persona": "no other persona of the pack has a train.jsonl with dialogues of the same stage",
+    }
+    others = [other for other in recipe.dpo.rejected if other != kind] if recipe.dpo else []
+    way = f"`rejected: [{', '.join(others)}]`" if others else "`dpo: null`"
+    return (
+        f"recipe {recipe.name}: no rejected reply of kind {kind} for {persona}, near enough and another text: "
+        f"{lack[kind]}, or none that fits. Write such dialogues, or train without: {way} in a recipe of your own."
+    )
+
+
+def _preference(pack: Pack, data: PersonaData, recipe: Recipe, dpo: Dpo, pair: Pair) -> Preference:
+    own, theirs = pair.chosen, pair.rejected
+    thought = own if dpo.analysis_of_rejected == "own" else theirs
+    return Preference(
+        id=f"{own.id}/{pair.kind}",
+        system=persona_system(pack, data, recipe, own.stage),
+        turns=({"role": "user", "content": own.prompt},),
+        chosen=reply_text(own.response, own.analysis if recipe.speaks.analysis else None),
+        rejected=reply_text(theirs.response, thought.analysis if recipe.speaks.analysis else None),
+        kind=pair.kind,
+        origins=(str(pack.where(own)), str(pack.where(theirs))),
+    )

@@ -1,0 +1,72 @@
+"""A toy world, a tiny base model and a short recipe, shared by the tests of training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny_chat_model import chat_model
+from toy_world import WordBags, toy_world
+from transformers import TrainerCallback
+
+from persbench.training.pipeline import TrainSettings, train
+from persbench.training.progress import Silent
+
+RECIPE = """
+extends: persllm
+data: {repeat: 1, general: 0.25}
+sft: {batch_size: 8, micro_batch: 4, warmup_steps: 1, learning_rate: 5.0e-3}
+dpo: {batch_size: 8, micro_batch: 4, warmup_steps: 1, learning_rate: 1.0e-3, pairs: 24}
+lora: {r: 4, alpha: 8}
+"""  # five steps of SFT, three of DPO
+
+
+class Stopped(Exception):  # noqa: N818 - what a killed process is to the next one
+    """Raised in the middle of a training."""
+
+
+class StopAt(TrainerCallback):  # type: ignore[misc]
+    """Stops a phase after a step, before it would be saved."""
+
+    def __init__(self, phase: str, step: int) -> None:
+        self.phase, self.step = phase, step
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:
+        if Path(args.output_dir).name == self.phase and state.global_step == self.step:
+            raise Stopped
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _two_threads() -> None:
+    torch.set_num_threads(2)
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a world, a base model and a recipe."""
+    folder = tmp_path_factory.mktemp("training")
+    toy_world(folder / "world")
+    chat_model(folder / "base")
+    (folder / "short.yaml").write_text(RECIPE)
+    return folder
+
+
+@pytest.fixture
+def trained(home: Path, tmp_path: Path) -> Callable[..., Path]:
+    """Train ada of the toy world, by the short recipe unless told otherwise."""
+
+    def run(*callbacks: Any, report: Any = None, **changed: Any) -> Path:
+        settings: dict[str, Any] = {
+            "out": tmp_path / "out", "personas": ("ada",), "recipe": str(home / "short.yaml"),
+            "base": str(home / "base"), "pack": str(home / "world"), "device": "cpu", "dtype": "float32",
+            "save_every": 2,
+        }  # fmt: skip
+        made = train(
+            TrainSettings(**settings | changed), report=report or Silent(), embedder=WordBags(), callbacks=callbacks
+        )
+        return made[0]
+
+    return run

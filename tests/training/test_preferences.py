@@ -1,0 +1,89 @@
+"""Preferences: their form, which analysis stands before a rejected response, order, limits."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from toy_world import WordBags, toy_world
+
+from persbench.errors import PersbenchError
+from persbench.packs.load import Pack, load_pack
+from persbench.training.examples import examples_of
+from persbench.training.preferences import Preference, learnt_texts, preferences_of
+from persbench.training.recipe import Recipe, load_recipe
+
+
+@pytest.fixture(scope="module")
+def pack(tmp_path_factory: pytest.TempPathFactory) -> Pack:
+    return load_pack(toy_world(tmp_path_factory.mktemp("toy") / "pack"))
+
+
+def with_dpo(name: str = "persllm", **changes: Any) -> Recipe:
+    recipe = load_recipe(name)
+    assert recipe.dpo is not None
+    return recipe.model_copy(update={"dpo": recipe.dpo.model_copy(update=changes)})
+
+
+def preferences(pack: Pack, recipe: Recipe, **more: Any) -> list[Preference]:
+    return preferences_of(pack, pack.persona("ada"), recipe, embedder=WordBags(), **more)
+
+
+@pytest.mark.parametrize("whose", ["own", "theirs"])
+def test_a_preference_word_for_word(pack: Pack, whose: str) -> None:
+    ada, bo = pack.persona("ada"), pack.persona("bo")
+    found = {each.id: each for each in preferences(pack, with_dpo(analysis_of_rejected=whose))}
+    own, late, other = ada.train[0], ada.train[1], bo.train[0]
+    assert own.prompt_id == late.prompt_id == other.prompt_id
+    for kind, theirs, place in (
+        ("other_stage", late, "ada/train.jsonl:2"),
+        ("other_persona", other, "bo/train.jsonl:1"),
+    ):
+        each = found[f"{own.id}/{kind}"]
+        thought = own.analysis if whose == "own" else theirs.analysis
+        assert each.row == {
+            "prompt": [
+                {"role": "system", "content": "You are Ada Crumb. It is the spring of the year 10. <early>"},
+                {"role": "user", "content": own.prompt},
+            ],
+            "chosen": [{"role": "assistant", "content": f"[Analysis] {own.analysis} [Response] {own.response}"}],
+            "rejected": [{"role": "assistant", "content": f"[Analysis] {thought} [Response] {theirs.response}"}],
+        }
+        assert each.origins == ("personas/ada/train.jsonl:1", f"personas/{place}")
+
+
+def test_without_analysis_and_without_dpo(pack: Pack) -> None:
+    assert all("[Analysis]" not in each.chosen + each.rejected for each in preferences(pack, with_dpo("no-analysis")))
+    assert preferences(pack, load_recipe("persllm-sft")) == []
+
+
+def test_kinds_take_turns_and_a_limit_is_a_prefix(pack: Pack) -> None:
+    whole = preferences(pack, with_dpo())
+    assert [each.kind for each in whole[:4]] == ["other_stage", "other_persona"] * 2
+    assert preferences(pack, with_dpo(pairs=7)) == whole[:7]
+    other = preferences(pack, with_dpo(), seed=9)
+    assert Counter(each.id for each in other) == Counter(each.id for each in whole)
+    assert other != whole
+
+
+def test_a_kind_without_any_pair_is_told(tmp_path: Path) -> None:
+    folder = toy_world(tmp_path / "pack")
+    (folder / "personas/bo/matched.jsonl").unlink()
+    (folder / "personas/bo/train.jsonl").unlink()
+    alone = load_pack(folder)
+    with pytest.raises(PersbenchError, match=r"of kind other_persona for ada.*`rejected: \[other_stage\]`"):
+        preferences(alone, with_dpo())
+    assert {each.kind for each in preferences(alone, with_dpo(rejected=("other_stage",)))} == {"other_stage"}
+
+
+def test_every_learnt_text_is_listed_once(pack: Pack) -> None:
+    recipe = with_dpo()
+    found = examples_of(pack, pack.persona("ada"), recipe, embedder=WordBags())
+    pairs = preferences(pack, recipe)
+    texts = learnt_texts(found, pairs)
+    assert len(texts) == len(set(texts))
+    assert {text.text for text in texts} == {e.completion for e in found} | {
+        text for each in pairs for text in (each.chosen, each.rejected)
+    }
