@@ -25,7 +25,7 @@ SEEDS=${SEEDS:-${TOY:+1}}
 SEEDS=${SEEDS:-1 2 3}
 TASKS=${TASKS:-persbench}
 LIMIT=${LIMIT:-${TOY:+2}}
-RECIPES=(stylized stylized-matched persllm-sft persllm)
+RECIPES=(persllm stylized stylized-matched persllm-sft)
 ABLATIONS=(no-analysis no-anti-induction no-temporal no-general)
 SEEDED=(stylized persllm)                    # recipes that are trained with every seed
 export HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
@@ -43,7 +43,7 @@ run_command() { # folder persona systems
 
 # Recipe, persona and seed of every adapter, one a line.
 adapters() {
-  for persona in $PERSONAS; do for recipe in "${RECIPES[@]}"; do echo "$recipe $persona 1"; done; done
+  for recipe in "${RECIPES[@]}"; do for persona in $PERSONAS; do echo "$recipe $persona 1"; done; done
   for persona in $FEW; do
     for recipe in "${ABLATIONS[@]}"; do echo "$recipe $persona 1"; done
     for seed in $SEEDS; do [ "$seed" = 1 ] || for recipe in "${SEEDED[@]}"; do echo "$recipe $persona $seed"; done; done
@@ -58,12 +58,12 @@ step_evaluate() {
   # The untuned model first: it stores the anchors that every other cell of the persona is scored against.
   for persona in $PERSONAS; do run_command vanilla "$persona" vanilla; done | together
   {
-    for persona in $PERSONAS; do
-      for system in prompt icl rag; do run_command "$system" "$persona" "$system"; done
-      run_command persllm-profile "$persona" "persllm+profile=$OUT/adapters/persllm/seed1"
-    done
+    for system in prompt icl rag; do for persona in $PERSONAS; do run_command "$system" "$persona" "$system"; done; done
     adapters | while read -r recipe persona seed; do
       run_command "$recipe-seed$seed" "$persona" "$recipe=$OUT/adapters/$recipe/seed$seed"
+    done
+    for persona in $PERSONAS; do
+      run_command persllm-profile "$persona" "persllm+profile=$OUT/adapters/persllm/seed1"
     done
   } | together
   persbench run --tasks "$TASKS" --systems sanity --out "$OUT/runs/sanity"

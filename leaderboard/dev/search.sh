@@ -14,12 +14,14 @@ together() { xargs -P "$JOBS" -I{} bash -c '{} || { echo "failed: {}" >&2; exit 
 
 # The grid: supervised tuning by learning rate and passes over the data, then preferences by learning rate and beta.
 mkdir -p "$OUT/recipes"
-for rate in 2.0e-4 5.0e-4 1.0e-3; do for repeat in 2 4; do
+for rate in 2.0e-4 5.0e-4 1.0e-3; do for repeat in 3 5; do
   printf 'extends: persllm-sft\nabout: dev search\nsft: {learning_rate: %s}\ndata: {repeat: %s}\n' $rate $repeat > "$OUT/recipes/sft-$rate-$repeat.yaml"
 done; done
-for rate in 2.0e-5 5.0e-5 2.0e-4; do for beta in 0.05 0.2; do
+for rate in 2.0e-5 5.0e-5 1.5e-4; do for beta in 0.1; do
   printf 'extends: persllm\nabout: dev search\ndpo: {learning_rate: %s, beta: %s}\n' $rate $beta > "$OUT/recipes/dpo-$rate-$beta.yaml"
 done; done
+# Beside the grid, the recipes as they stand.
+for recipe in stylized stylized-matched persllm-sft persllm; do printf 'extends: %s\nabout: as it stands\n' $recipe > "$OUT/recipes/base-$recipe.yaml"; done
 [ -n "${RECIPES:-}" ] || RECIPES=$(cd "$OUT/recipes"; ls *.yaml)
 
 for persona in $PERSONAS; do for file in $RECIPES; do

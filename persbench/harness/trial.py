@@ -41,7 +41,8 @@ def obstacle(lm: PrefixLM, what: str) -> str:
     finally:
         lm.tokens_computed, lm.kept = computed, kept
     # Scores are nats; logits are compared in units of their spread, since bfloat16 rounds the large ones coarsely.
-    tolerance = (1e-2, 1e-3) if lm.model.dtype == torch.float32 else (0.5, 0.1)
+    # Attention that sees the wrong tokens moves them by about one spread; bfloat16 alone by up to an eighth of it.
+    tolerance = (1e-2, 1e-3) if lm.model.dtype == torch.float32 else (0.5, 0.25)
     return "" if worst < tolerance[what == "replies"] else f"its {what} change by {worst:.3f} when prefixes are shared"
 
 

@@ -145,15 +145,14 @@ def formed(messages: Sequence[Message], form: Form) -> list[Message]:
     return [first, *messages[2:]]
 
 
-def linear_names(model: Any) -> list[str]:
-    """Return the last parts of the names of a model's linear layers, without the output layer."""
+def linear_modules(model: Any) -> list[str]:
+    """Return the names of a model's linear layers, without the output layer."""
     head = model.get_output_embeddings()
-    found = {
-        name.rpartition(".")[2]
+    return [
+        name
         for name, module in model.named_modules()
         if isinstance(module, torch.nn.Linear | Conv1D) and module is not head
-    }
-    return sorted(found)
+    ]
 
 
 class _Before:

@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 
 from persbench.errors import PersbenchError
 from persbench.models.finished import fault_of, seal
+from persbench.training.vocabulary import freeze_choice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,6 +44,11 @@ class Checkpointed:
 
     def create_model_card(self, *_args: Any, **_more: Any) -> None:
         """Write none: card.json says more."""
+
+    def create_optimizer(self, *args: Any, **more: Any) -> Any:
+        """Make the optimiser; a loaded checkpoint may just have made trainable what is not trained."""
+        freeze_choice(self.model)
+        return super().create_optimizer(*args, **more)  # type: ignore[misc]
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         """Write the weights alone: an adapter without the embeddings, which are the base's but for the new rows."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from persbench.training.base import formed
 from persbench.training.checkpoints import ADAPTER, Checkpointed
-from persbench.training.vocabulary import copy_rows, mend_wrappers
+from persbench.training.vocabulary import copy_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,6 +61,5 @@ def dpo_trainer(
         processing_class=tokenizer,
         callbacks=list(callbacks),
     )
-    mend_wrappers(model)
     copy_rows(model, ADAPTER, REFERENCE)
     return trainer

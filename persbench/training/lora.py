@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from persbench.errors import PersbenchError
-from persbench.training.base import linear_names
+from persbench.training.base import linear_modules
 from persbench.training.checkpoints import ADAPTER
-from persbench.training.vocabulary import mend_wrappers
+from persbench.training.vocabulary import begin_rows, embedding_name, freeze_choice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ def require_targets(model: Any, lora: Lora, name: str) -> None:
     Raises:
         PersbenchError: It lacks them; the message says which linear layers it has.
     """
-    have = linear_names(model)
+    have = sorted({module.rpartition(".")[2] for module in linear_modules(model)})
     targets = [lora.targets] if isinstance(lora.targets, str) else list(lora.targets)
     modules = [module for module, _ in model.named_modules()]
     missing = [
@@ -52,29 +52,23 @@ def with_lora(model: Any, lora: Lora, token_ids: Sequence[int], base_name: str) 
     """
     from peft import LoraConfig, get_peft_model  # noqa: PLC0415 - takes seconds to import
 
+    targets = linear_modules(model) if lora.targets == ALL else lora.targets
+    targets = [targets] if isinstance(targets, str) else list(targets)
+    rows = [embedding_name(model)] if token_ids else []
     config = LoraConfig(
         r=lora.r,
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
-        target_modules=lora.targets if isinstance(lora.targets, str) else list(lora.targets),
-        trainable_token_indices=_tables(model, token_ids) if token_ids else None,
+        target_modules=[*targets, *rows],
+        rank_pattern=dict.fromkeys(rows, len(token_ids)),
+        alpha_pattern=dict.fromkeys(rows, len(token_ids)),
         bias="none",
         task_type="CAUSAL_LM",
     )
     adapted = get_peft_model(model, config, adapter_name=ADAPTER)
     config.base_model_name_or_path = base_name  # not the folder of this machine
-    mend_wrappers(adapted)
+    begin_rows(adapted, ADAPTER, token_ids)
     return adapted
-
-
-def _tables(model: Any, token_ids: Sequence[int]) -> dict[str, list[int]]:
-    """Say which rows are trained: of the input embedding, and of an output layer that is not tied to it.
-
-    Nobody generates these tokens, but whoever loads the adapter draws rows at random that it does not bring along.
-    """
-    tied = model.config.get_text_config().tie_word_embeddings
-    tables = [model.get_input_embeddings()] if tied else [model.get_input_embeddings(), model.get_output_embeddings()]
-    return {name: list(token_ids) for name, module in model.named_modules() if any(module is t for t in tables)}
 
 
 def with_saved_lora(model: Any, folder: Path) -> Any:
@@ -82,5 +76,5 @@ def with_saved_lora(model: Any, folder: Path) -> Any:
     from peft import PeftModel  # noqa: PLC0415
 
     adapted = PeftModel.from_pretrained(model, str(folder), adapter_name=ADAPTER, is_trainable=True)
-    mend_wrappers(adapted)
+    freeze_choice(adapted)
     return adapted

@@ -56,28 +56,53 @@ def fit_embeddings(model: Any, rows: int) -> None:
                 table.weight[known:] = table.weight[:known].mean(dim=0)
 
 
-def mend_wrappers(model: Any) -> None:
-    """Give PEFT's wrappers around tied embeddings the attribute that TRL's fused output layer reads (`bias`)."""
-    for module in token_wrappers(model):
-        if not hasattr(module, "bias"):
-            module.bias = None
+def embedding_name(model: Any) -> str:
+    """Return the full name of a model's input embedding."""
+    table = model.get_input_embeddings()
+    return str(next(name for name, module in model.named_modules() if module is table))
+
+
+def begin_rows(model: Any, adapter: str, token_ids: Sequence[int]) -> None:
+    """Let an adapter's low-rank layer on the embedding change the rows of the new tokens and no others.
+
+    Its first factor picks the rows (a one for each, not trained), its second one holds what is added to them. PEFT has
+    a method of its own for this, whose adapters lm-eval's `hf` cannot load where the output layer is tied to the
+    embedding (lm-eval 0.4.13 ties weights once more, and transformers 5 does not find them); nor does it need this one
+    to copy the whole embedding in every forward pass.
+
+    Args:
+        model: PEFT model with such a layer of rank `len(token_ids)`.
+        adapter: Name of the adapter.
+        token_ids: Of the new tokens.
+    """
+    for layer in _row_layers(model):
+        with torch.no_grad():
+            layer.lora_embedding_A[adapter].zero_()
+            for i, token in enumerate(token_ids):
+                layer.lora_embedding_A[adapter][i, token] = 1
+            layer.lora_embedding_B[adapter].zero_()
+    freeze_choice(model)
+
+
+def freeze_choice(model: Any) -> None:
+    """Keep the choice of rows fixed; PEFT makes everything of an adapter trainable that it loads."""
+    for layer in _row_layers(model):
+        for choice in layer.lora_embedding_A.values():
+            choice.requires_grad_(False)
 
 
 def copy_rows(model: Any, source: str, target: str) -> None:
-    """Copy the trained rows of one adapter of a model over those of another.
+    """Copy what one adapter of a model adds to the new tokens' rows over what another one does.
 
     TRL makes the reference of DPO by copying an adapter, and leaves these rows out: the reference would have read
     untrained temporal tokens.
     """
-    for module in token_wrappers(model):
-        rows = module.token_adapter.trainable_tokens_delta
-        if source in rows and target in rows:
-            with torch.no_grad():
-                rows[target].copy_(rows[source])
+    for layer in _row_layers(model):
+        for factor in (layer.lora_embedding_A, layer.lora_embedding_B):
+            if source in factor and target in factor:
+                with torch.no_grad():
+                    factor[target].copy_(factor[source])
 
 
-def token_wrappers(model: Any) -> list[Any]:
-    """Return PEFT's wrappers of a model's embeddings: of the input, and of an output that is tied to it."""
-    from peft.utils.other import TrainableTokensWrapper  # noqa: PLC0415 - PEFT takes seconds to import
-
-    return [module for module in model.modules() if isinstance(module, TrainableTokensWrapper)]
+def _row_layers(model: Any) -> list[Any]:
+    return [module for module in model.modules() if len(getattr(module, "lora_embedding_A", ()))]

@@ -12,14 +12,13 @@ from lm_eval.models.huggingface import HFLM
 from peft import LoraConfig, PeftModel, get_peft_model
 from tiny_adapter import tiny_adapter, tiny_base
 from tiny_model import SHAPE, WORDS, tiny, tokenizer
-from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
+from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from persbench.errors import PersbenchError
-from persbench.harness.adapters import take_off, untuned, use_adapter
+from persbench.harness.adapters import grow, take_off, untuned, use_adapter
 from persbench.harness.backend import describe_backend
 from persbench.harness.fake_lm import FakeLM
 from persbench.harness.prefix_lm import PrefixLM
-from persbench.harness.stock_adapter import write_stock_adapter
 from persbench.models.fingerprint import model_fingerprint
 
 PROMPT = " ".join(WORDS[i * 7 % 120] for i in range(60))
@@ -107,12 +106,21 @@ def logits(lm: Any, *tokens: int) -> torch.Tensor:
     return found
 
 
-@pytest.fixture(scope="module", params=[True, False], ids=["tied", "untied"])
+FORMS = {
+    "tied": (True, False),
+    "untied": (False, False),
+    "tied, rows by PEFT": (True, True),
+    "rows by PEFT": (False, True),
+}
+
+
+@pytest.fixture(scope="module", params=FORMS)
 def grown(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A base model and an adapter with two new tokens."""
     folder = tmp_path_factory.mktemp("grown")
-    base = tiny_base(folder / "base", tied=request.param)
-    return base, tiny_adapter(folder / "ada", base)
+    tied, by_peft = FORMS[request.param]
+    base = tiny_base(folder / "base", tied=tied)
+    return base, tiny_adapter(folder / "ada", base, by_peft=by_peft)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
@@ -125,7 +133,9 @@ def test_new_tokens_come_with_the_adapter_and_the_base_is_restored_to_the_bit(
     before, rows, words = model_fingerprint(lm.model), len(lm.tokenizer), lm.tokenizer
     plain = logits(lm, 5, 6)
     use_adapter(lm, folder)
-    peft = PeftModel.from_pretrained(grown_model(base, rows + 2, dtype), str(folder)).eval()
+    plain_model = AutoModelForCausalLM.from_pretrained(base, dtype=dtype)
+    grow(plain_model, rows + 2)
+    peft = PeftModel.from_pretrained(plain_model, str(folder)).eval()
     with torch.inference_mode():
         expected = peft(torch.tensor([[5, rows, 9, rows + 1]])).logits[0]
     assert torch.equal(logits(lm, 5, rows, 9, rows + 1), expected)
@@ -146,12 +156,6 @@ def test_new_tokens_come_with_the_adapter_and_the_base_is_restored_to_the_bit(
     assert (lm.model.config.vocab_size, lm.model.vocab_size, lm.tokenizer) == (rows, rows, words)
     assert torch.equal(logits(lm, 5, 6), plain)
     assert not hasattr(lm.model, "peft_config")
-
-
-def grown_model(base: Path, rows: int, dtype: str) -> Any:
-    found = AutoModelForCausalLM.from_pretrained(base, dtype=dtype)
-    found.resize_token_embeddings(rows)
-    return found
 
 
 def test_caches_of_base_and_adapter_are_kept_apart(grown: tuple[Path, Path]) -> None:
@@ -194,48 +198,16 @@ def test_random_numbers_do_not_notice_an_adapter(grown: tuple[Path, Path]) -> No
 
 def test_the_facts_of_a_model_that_was_loaded_with_an_adapter_are_its_base_s(grown: tuple[Path, Path]) -> None:
     base, folder = grown
-    tied = AutoConfig.from_pretrained(base).tie_word_embeddings
-    if tied:  # which lm-eval cannot load with new tokens as PEFT keeps them
-        write_stock_adapter(folder, str(base), folder.parent / "stock")
-        folder = folder.parent / "stock"
     for dtype in ("float32", "bfloat16"):
         plain = HFLM(pretrained=str(base), device="cpu", dtype=dtype, batch_size=2)
-        tuned = HFLM(
-            pretrained=str(base), peft=str(folder), tokenizer=str(folder), device="cpu", dtype=dtype, batch_size=2
-        )
+        arguments = {"pretrained": str(base), "device": "cpu", "dtype": dtype, "batch_size": 2}
+        try:
+            tuned = HFLM(peft=str(folder), tokenizer=str(folder), **arguments)
+        except AttributeError as error:  # lm-eval 0.4.13 ties weights that transformers 5 then does not find
+            assert "neither a parameter" in str(error)
+            pytest.skip("lm-eval cannot load PEFT's rows of tied embeddings; the trainer writes none")
         assert describe_backend(tuned) == describe_backend(plain)
         assert not torch.equal(logits(tuned, 5, 6)[:, : plain.model.config.vocab_size], logits(plain, 5, 6))
-
-
-def test_the_stock_copy_of_an_adapter_is_the_same_adapter(tmp_path: Path) -> None:
-    base = tiny_base(tmp_path / "base")
-    folder = tiny_adapter(tmp_path / "ada", base)
-    write_stock_adapter(folder, str(base), tmp_path / "stock")
-    stock = HFLM(
-        pretrained=str(base),
-        peft=str(tmp_path / "stock"),
-        tokenizer=str(tmp_path / "stock"),
-        device="cpu",
-        batch_size=2,
-    )
-    for kind in (HFLM, PrefixLM):
-        ours = kind(pretrained=str(base), device="cpu", batch_size=2)
-        for path in (folder, tmp_path / "stock"):
-            use_adapter(ours, path)
-            assert torch.equal(logits(ours, 5, 97, 9), logits(stock, 5, 97, 9))
-    with pytest.raises(PersbenchError, match="cannot write"):
-        write_stock_adapter(folder, str(base), tmp_path / "stock")
-    other = tiny_base(tmp_path / "other", seed=3)
-    with pytest.raises(PersbenchError, match=r"was trained on base, and .* is another model"):
-        write_stock_adapter(folder, str(other), tmp_path / "again")
-
-
-def test_lm_eval_s_own_hf_cannot_load_rows_of_tied_embeddings(tmp_path: Path) -> None:
-    """Once it can, no copy is needed: see `persbench.harness.stock_adapter`."""
-    base = tiny_base(tmp_path / "base")
-    folder = str(tiny_adapter(tmp_path / "ada", base))
-    with pytest.raises(AttributeError, match="neither a parameter"):
-        HFLM(pretrained=str(base), peft=folder, tokenizer=folder, device="cpu")
 
 
 def test_a_model_without_weights_here_wears_no_adapter(tmp_path: Path) -> None:

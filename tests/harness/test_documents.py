@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
 import pytest
+from word_embedder import WordEmbedder
 
 from persbench.errors import PersbenchError, UnknownNameError
 from persbench.harness import documents as docs
 from persbench.packs.bundled import fake_pack
 from persbench.packs.load import Pack, load_pack
-from persbench.systems.base import Situation
+from persbench.retrieval import TextMemory
+from persbench.systems import registry
+from persbench.systems.base import Situation, System
 from persbench.systems.prompted import persona_sheet
 from persbench.systems.registry import SYSTEMS, get_system
+from persbench.systems.trained import RECIPES
 
 
 @pytest.fixture(scope="module")
@@ -55,20 +63,100 @@ def test_the_own_candidate_is_the_persona_s_answer_at_that_stage(pack: Pack) -> 
             assert row["candidates"][row["own"]] == stance.text
 
 
-@pytest.mark.parametrize("system", sorted(SYSTEMS))
-def test_no_test_text_enters_a_prompt(pack: Pack, system: str) -> None:
-    for data in pack.personas:
-        for stage in pack.world.stages:
-            situation = Situation(pack, data, stage)
-            prompt = "\n".join(m["content"] for m in get_system(system).messages(situation, []))
-            profile = data.persona.stages[stage.id]
-            secret = [*profile.cannot_know, *(target.reason for target in profile.traits.values())]
-            secret += [row.reply for row in data.answers] + [row.gold for row in data.knowledge]
-            secret += [foil for row in data.knowledge for foil in row.foils]
-            secret += [row.voice_only.reply for row in data.contrast] + [row.stance_only.reply for row in data.contrast]
-            secret += [m.text for m in data.materials]
-            assert secret
-            assert not [text for text in secret if text in prompt]
+SECRET, LATER, THOUGHT, STRANGER = "SECRET", "LATER", "THOUGHT", "STRANGER"
+
+
+def planted(pack: Pack) -> Pack:
+    """Mark all that is test data, all that comes later, all that is only thought, and all that is another's."""
+    ada, bo = pack.personas
+    secret = {"reply": SECRET}
+    stages = {
+        name: stage.model_copy(
+            update={
+                "cannot_know": (SECRET,),
+                "traits": {d: t.model_copy(update={"reason": SECRET}) for d, t in stage.traits.items()},
+            }
+        )
+        for name, stage in ada.persona.stages.items()
+    }
+    late = pack.world.stages[-1].id
+
+    def mark(rows: Any, *fields: str) -> Any:
+        return tuple(
+            row.model_copy(update={f: f"{getattr(row, f)} {LATER if row.stage == late else ''}" for f in fields})
+            for row in rows
+        )
+
+    marked = replace(
+        ada,
+        persona=ada.persona.model_copy(update={"stages": stages}),
+        materials=mark(ada.materials, "text"),
+        train=tuple(
+            row.model_copy(update={"analysis": THOUGHT, "id": f"{row.id}{n}"})
+            for n in range(3)
+            for row in mark(ada.train, "prompt", "response")
+        ),
+        answers=tuple(row.model_copy(update=secret) for row in ada.answers),
+        contrast=tuple(
+            row.model_copy(
+                update={
+                    "voice_only": row.voice_only.model_copy(update=secret),
+                    "stance_only": row.stance_only.model_copy(update=secret),
+                }
+            )
+            for row in ada.contrast
+        ),
+        knowledge=tuple(row.model_copy(update={"gold": SECRET, "foils": (SECRET,)}) for row in ada.knowledge),
+        induction=tuple(
+            row.model_copy(update=dict.fromkeys(("resist", "yield_", "affirm", "deny"), SECRET))
+            for row in ada.induction
+        ),
+        stage_items=tuple(
+            row.model_copy(update={"replies": dict.fromkeys(row.replies, SECRET)}) for row in ada.stage_items
+        ),
+    )
+    other = replace(
+        bo,
+        materials=tuple(row.model_copy(update={"text": STRANGER}) for row in bo.materials),
+        train=tuple(row.model_copy(update={"prompt": STRANGER, "response": STRANGER}) for row in bo.train),
+        answers=tuple(row.model_copy(update=secret) for row in bo.answers),
+    )
+    questions = tuple(
+        row.model_copy(update={"stances": tuple(s.model_copy(update={"text": SECRET}) for s in row.stances)})
+        for row in pack.questions
+    )
+    return replace(pack, personas=(marked, other), questions=questions)
+
+
+@pytest.fixture
+def systems(monkeypatch: pytest.MonkeyPatch) -> Mapping[str, System]:
+    """All systems afresh, retrieval on an embedder that needs no model."""
+    monkeypatch.setattr(registry, "_memory", lambda _name: TextMemory(WordEmbedder()))
+    found: Mapping[str, System] = registry._prompted.__wrapped__(None)
+    assert found.keys() == SYSTEMS.keys()
+    return found
+
+
+@pytest.mark.parametrize("name", [*SYSTEMS, *RECIPES, "persllm+profile"])
+def test_no_test_text_no_later_text_and_nobody_else_s_enters_a_prompt(
+    pack: Pack, systems: Mapping[str, System], name: str
+) -> None:
+    marked = planted(pack)
+    system = systems.get(name) or get_system(name)
+    prompts: dict[str, list[str]] = {stage.id: [] for stage in pack.world.stages}
+    for task in docs.BUILDERS:
+        for doc in docs.documents_of(task, marked, marked.personas[0], system):
+            for branch in docs.branches_of(doc):
+                text = "\n".join(message["content"] for message in branch["messages"])
+                prompts[branch.get("stage") or doc["stage"]].append(text)
+    early, late = prompts.values()
+    assert len(early) > 20
+    assert len(late) > 20
+    for mark in (SECRET, THOUGHT, STRANGER):
+        assert not [text for text in (*early, *late) if mark in text]
+    assert not [text for text in early if LATER in text]
+    shows_rows = name == "icl" or name.startswith("rag")
+    assert all((LATER in text) == shows_rows for text in late), "the marks would be seen"
 
 
 def test_the_prompt_is_of_its_stage_alone(pack: Pack) -> None:

@@ -104,7 +104,8 @@ def test_anchors_and_the_calm_dialogue_are_the_untuned_base_s(
     alone = records(settings(folder, tmp_path, "persllm", personas=("ada",)))["persllm__ada"]
     found = calm_and_anchors(alone)
     assert {name: pytest.approx(values, abs=1e-3) for name, values in found.items()} == base
-    assert alone.tasks == done["persllm__ada"].tasks
+    for task in set(TASKS) - {"persbench_consistency"}:
+        assert alone.tasks[task] == done["persllm__ada"].tasks[task]
 
 
 def test_lm_eval_s_own_model_gives_the_same_for_an_adapter(folder: Path, done: dict[str, Any], tmp_path: Path) -> None:
@@ -159,7 +160,7 @@ def test_without_a_prefill_candidates_stand_where_the_turn_begins(
     assert bare.signature["analysis"] == "none"
     with pytest.raises(PersbenchError, match=r"\(analysis 'none' -> 'greedy'\)"):
         run(wanted, quiet)
-    with pytest.raises(UnknownNameError, match="unknown analysis 'gredy'. Did you mean 'greedy'"):
+    with pytest.raises(UnknownNameError, match=r"unknown analysis 'gredy'\. Did you mean 'greedy'"):
         run(replace(wanted, analysis="gredy"), quiet)
 
 

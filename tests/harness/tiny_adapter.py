@@ -48,26 +48,35 @@ def tiny_base(folder: Path, *, tied: bool = True, seed: int = 0) -> Path:
 
 def tiny_adapter(
     folder: Path, base: Path, persona: str = "ada", *, recipe: str = "persllm", seed: int = 1, analysis: bool = True,
-    temporal: bool = True, **card: Any,
+    temporal: bool = True, by_peft: bool = False, **card: Any,
 ) -> Path:  # fmt: skip
-    """Write a random adapter; a temporal one brings two tokens with rows of their own."""
+    """Write a random adapter; a temporal one brings two tokens with rows of their own.
+
+    As the trainer does it, a low-rank layer on the embedding changes their rows; `by_peft` takes PEFT's own method.
+    """
     model = AutoModelForCausalLM.from_pretrained(base)
     words = AutoTokenizer.from_pretrained(base)
     rows = len(words)
-    more: dict[str, Any] = {}
+    targets, more, new = ["q_proj", "v_proj", "down_proj"], dict[str, Any](), list[int]()
     if temporal:
         words.add_special_tokens({"additional_special_tokens": list(LABELS)})
         model.resize_token_embeddings(len(words), mean_resizing=False)
         new = words.convert_tokens_to_ids(list(LABELS))
+    if temporal and by_peft:
         tables = ["embed_tokens"] if model.config.tie_word_embeddings else ["embed_tokens", "lm_head"]
         more["trainable_token_indices"] = dict.fromkeys(tables, new)
+    elif temporal:
+        targets.append("model.embed_tokens")
+        more |= {"rank_pattern": {"model.embed_tokens": 2}, "alpha_pattern": {"model.embed_tokens": 2}}
     torch.manual_seed(seed)
-    config = LoraConfig(r=4, target_modules=["q_proj", "v_proj", "down_proj"], init_lora_weights=False, **more)
-    tuned = get_peft_model(model, config)
+    tuned = get_peft_model(model, LoraConfig(r=4, target_modules=targets, init_lora_weights=False, **more))
     for name, value in tuned.named_parameters():
-        if "trainable_tokens_delta" in name:
+        if "trainable_tokens_delta" in name or "lora_embedding_B" in name:
             torch.nn.init.normal_(value, std=0.4)
-    tuned.save_pretrained(str(folder))
+        elif "lora_embedding_A" in name:
+            with torch.no_grad():
+                value.zero_()[range(2), new] = 1
+    tuned.save_pretrained(str(folder), save_embedding_layers=False)
     words.save_pretrained(folder)
     told: dict[str, Any] = {
         "format": "persbench-adapter", "version": 1, "persona": persona, "world": "fake", "recipe": recipe,

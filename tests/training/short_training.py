@@ -1,19 +1,18 @@
-"""A toy world, a tiny base model and a short recipe, shared by the tests of training."""
+"""A toy world, a tiny base model and a short recipe: a whole training in a second; and what interrupts it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
 import torch
 from tiny_chat_model import chat_model
 from toy_world import WordBags, toy_world
 from transformers import TrainerCallback
 
 from persbench.training.pipeline import TrainSettings, train
-from persbench.training.progress import Silent
+from persbench.training.progress import Report
 
 RECIPE = """
 extends: persllm
@@ -39,34 +38,26 @@ class StopAt(TrainerCallback):  # type: ignore[misc]
             raise Stopped
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _two_threads() -> None:
+def make_home(folder: Path) -> Path:
+    """Write a world, a base model and a recipe into a folder."""
     torch.set_num_threads(2)
-
-
-@pytest.fixture(scope="session")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a world, a base model and a recipe."""
-    folder = tmp_path_factory.mktemp("training")
     toy_world(folder / "world")
     chat_model(folder / "base")
     (folder / "short.yaml").write_text(RECIPE)
     return folder
 
 
-@pytest.fixture
-def trained(home: Path, tmp_path: Path) -> Callable[..., Path]:
-    """Train ada of the toy world, by the short recipe unless told otherwise."""
+@dataclass(frozen=True)
+class ShortTraining:
+    """Trains ada of the toy world, by the short recipe unless told otherwise."""
 
-    def run(*callbacks: Any, report: Any = None, **changed: Any) -> Path:
+    home: Path
+    out: Path
+
+    def __call__(self, *callbacks: Any, report: Report | None = None, **changed: Any) -> Path:
         settings: dict[str, Any] = {
-            "out": tmp_path / "out", "personas": ("ada",), "recipe": str(home / "short.yaml"),
-            "base": str(home / "base"), "pack": str(home / "world"), "device": "cpu", "dtype": "float32",
+            "out": self.out, "personas": ("ada",), "recipe": str(self.home / "short.yaml"),
+            "base": str(self.home / "base"), "pack": str(self.home / "world"), "device": "cpu", "dtype": "float32",
             "save_every": 2,
         }  # fmt: skip
-        made = train(
-            TrainSettings(**settings | changed), report=report or Silent(), embedder=WordBags(), callbacks=callbacks
-        )
-        return made[0]
-
-    return run
+        return train(TrainSettings(**settings | changed), report=report, embedder=WordBags(), callbacks=callbacks)[0]
