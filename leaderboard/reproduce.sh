@@ -3,7 +3,7 @@
 #
 #   leaderboard/reproduce.sh                    # everything: days on two cores, minutes to hours on an accelerator
 #   leaderboard/reproduce.sh --toy              # the same way in a few minutes: one persona, few steps, two items of each task
-#   JOBS=12 DEVICE=cuda:0 leaderboard/reproduce.sh train evaluate     # only these steps, twelve jobs at once
+#   JOBS=12 DEVICE=cuda leaderboard/reproduce.sh train evaluate     # only these steps, twelve jobs at once
 #
 # Steps: fetch train evaluate collect tables. Settings: OUT, JOBS, DEVICE, DTYPE, PERSONAS, SEEDS, TASKS, LIMIT.
 set -euo pipefail

@@ -2,7 +2,7 @@
 # The search for the settings of `persllm`, on the dev split alone: training files only, no test file is read. See ../protocol.md.
 #
 #   leaderboard/dev/search.sh                       # two personas; hours on two cores, a minute or two on an accelerator
-#   JOBS=12 DEVICE=cuda:0 leaderboard/dev/search.sh
+#   JOBS=12 DEVICE=cuda leaderboard/dev/search.sh
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 OUT=${OUT:-runs/dev}; JOBS=${JOBS:-1}; DEVICE=${DEVICE:-cpu}; DTYPE=${DTYPE:-bfloat16}; PERSONAS=${PERSONAS:-nedda osmer}
