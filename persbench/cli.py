@@ -293,6 +293,16 @@ def confusion(
     typer.echo(markdown_confusions(found), nl=False)
 
 
+@report_app.command()
+def sorting() -> None:
+    """Say what sorting free replies to induction prompts is worth: agreement with labels (Markdown)."""
+    from persbench.models.embedder import default_embedder
+    from persbench.report.sorting import markdown_examination
+    from persbench.scoring.reply_examination import examine
+
+    typer.echo(markdown_examination(examine(default_embedder())), nl=False)
+
+
 @paper_app.command("table-1")
 def paper_table_1(
     pack: Annotated[str | None, typer.Argument(help="Folder of a pack, or a bundled world.")] = None,

@@ -60,7 +60,7 @@ def refuse_leaks(pack: Pack, texts: Iterable[Learnt]) -> None:
         FaultsError: Some leak: every one with its origin and the test text's place.
     """
     learnt = list(dict.fromkeys(part for text in texts for part in _parts(text)))
-    tests = tested_passages(pack)
+    tests = passages_under_test(pack)
     found: dict[tuple[str, str], Fault] = {}
     for i, j, how in _leaks([part.text for part in learnt], [test.text for test in tests]):
         test, origin = tests[j], learnt[i].origin
@@ -73,7 +73,7 @@ def refuse_leaks(pack: Pack, texts: Iterable[Learnt]) -> None:
         raise FaultsError(f"{pack.world.id}: this training would learn from test files", found.values())
 
 
-def tested_passages(pack: Pack) -> list[Passage]:
+def passages_under_test(pack: Pack) -> list[Passage]:
     """Return every test text of a world, with the reasons of trait targets and what a persona cannot know."""
     found = [passage for passage in passages(pack) if passage.split == "test"]
     for data in pack.personas:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 from lm_eval.evaluator import simple_evaluate
 from lm_eval.tasks import TaskManager
 
@@ -22,7 +24,7 @@ from persbench.records import CellRecord, load_record, save_record
 from persbench.samples import FILLER, Row, sample_row
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from persbench.harness.settings import RunSettings
@@ -150,7 +152,7 @@ def run_cell(cell: Cell, settings: RunSettings, lm: Any, *, chat_template: bool)
     use_adapter(
         lm, cell.adapter or getattr(lm, "loaded_with", None)
     )  # it also forgets: no number depends on what ran before
-    with serving(lm):
+    with serving(lm), _answering(cell):
         results = simple_evaluate(
             model=lm,
             tasks=[task.name for task in cell.tasks if missing is None or task.name in missing],
@@ -176,6 +178,23 @@ def run_cell(cell: Cell, settings: RunSettings, lm: Any, *, chat_template: bool)
         | ({"played_again": missing, "first_run": earlier.run} if earlier else {}),
         anchors=str(earlier.signature.get("anchors", "")) if earlier else anchors_hash(documents),
     )
+
+
+@contextmanager
+def _answering(cell: Cell) -> Iterator[None]:
+    """Turn the error of an endpoint that does not answer into one that says what to do.
+
+    Raises:
+        PersbenchError: It gave no answer, or an error, to all tries.
+    """
+    try:
+        yield
+    except (OSError, aiohttp.ClientError) as error:  # the errors of lm-eval's clients, with and without concurrency
+        raise PersbenchError(
+            f"no answer for {cell.system} as {cell.persona}: {type(error).__name__}: {str(error)[:500]}\n"
+            "Finished cells are kept: see that the model or its endpoint is up (base_url among the --model-args), and "
+            "repeat the command."
+        ) from error
 
 
 def faulty_items(record: CellRecord) -> dict[str, list[int]]:

@@ -49,12 +49,14 @@ def split_reply(text: str) -> SplitReply:
         text: The whole turn as generated.
 
     Returns:
-        What stands before and after the first response mark, stripped. A turn that opened an analysis and never came
-        to a response has an empty response: nothing was said.
+        What stands before and after the first response mark, stripped; a turn that goes on with a further mark has
+        said its response before it. A turn that opened an analysis and never came to a response has an empty response:
+        nothing was said.
     """
     before, mark, after = text.partition(RESPONSE_MARK)
     if mark:
-        return SplitReply(before.strip().removeprefix(ANALYSIS_MARK).strip(), after.strip())
+        said = after.partition(RESPONSE_MARK)[0].partition(ANALYSIS_MARK)[0]
+        return SplitReply(before.strip().removeprefix(ANALYSIS_MARK).strip(), said.strip())
     if text.lstrip().startswith(ANALYSIS_MARK):
         return SplitReply(text.strip().removeprefix(ANALYSIS_MARK).strip(), "")
     return SplitReply(None, text.strip())

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # Okabe and Ito's palette, told apart by people with any kind of colour blindness.
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#666666"
 DPI: Final = 150
-STYLE: Final = {
+STYLE: Final[Any] = {
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,

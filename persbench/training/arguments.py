@@ -39,7 +39,15 @@ def micro_batch(settings: Optimiser, processes: int) -> int:
 
 
 def trainer_arguments(
-    settings: Optimiser, machine: Machine, folder: Path, *, steps: int, seed: int, save_every: int, parameters: int
+    settings: Optimiser,
+    machine: Machine,
+    folder: Path,
+    *,
+    steps: int,
+    seed: int,
+    save_every: int,
+    parameters: int,
+    sparse: bool = False,
 ) -> dict[str, Any]:
     """Return arguments for TRL's SFTConfig and DPOConfig.
 
@@ -51,6 +59,7 @@ def trainer_arguments(
         seed: Of dropout.
         save_every: Steps between checkpoints.
         parameters: Of the model: a large one computes its activations twice to save memory.
+        sparse: Whether a step may pass by some of them, as with experts.
     """
     micro = micro_batch(settings, machine.processes)
     return {
@@ -75,6 +84,7 @@ def trainer_arguments(
         "bf16": machine.bf16,
         "use_cpu": machine.device == "cpu",
         "gradient_checkpointing": parameters > LARGE,
+        "ddp_find_unused_parameters": sparse,
         "logging_strategy": "steps",
         "logging_steps": 1,
         "logging_nan_inf_filter": False,

@@ -59,7 +59,7 @@ def _output(hidden: torch.Tensor, labels: torch.Tensor, head: Any) -> Any:
 
     mask = labels != NO_LOSS
     weight, bias = head.weight, getattr(head, "bias", None)
-    chunks = list(zip(hidden[mask].split(CHUNK), labels[mask].split(CHUNK), strict=True))
+    chunks = list(zip(torch.split(hidden[mask], CHUNK), torch.split(labels[mask], CHUNK), strict=True))
     # Many chunks are computed twice, so that their logits need not be kept for the backward pass.
     parts = [
         checkpoint(_log_probs, rows, targets, weight, bias, use_reentrant=False)

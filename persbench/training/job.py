@@ -83,8 +83,9 @@ class Job:
     def data_hash(self) -> str:
         """SHA-256, in hex, over the very texts that are learnt, in their order."""
         told = hashlib.sha256()
-        for item in (*self.examples, *self.preferences):
-            told.update(json.dumps(item.row, ensure_ascii=False, sort_keys=True).encode() + b"\n")
+        rows = [example.row for example in self.examples] + [preference.row for preference in self.preferences]
+        for row in rows:
+            told.update(json.dumps(row, ensure_ascii=False, sort_keys=True).encode() + b"\n")
         return told.hexdigest()
 
     def key(self, base: Base) -> str:

@@ -73,10 +73,21 @@ def machine_of(device: str = "auto", dtype: str = "auto") -> Machine:
     return Machine(chosen, bf16, processes, rank, os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true")
 
 
+def launch_notice(machine: Machine) -> str | None:
+    """Say so where accelerate was asked for several CPU processes and, lacking MPI, started one."""
+    asked = os.environ.get("ACCELERATE_USE_CPU", "").lower() == "true" and "MASTER_PORT" in os.environ
+    if not asked or machine.processes > 1:
+        return None
+    return (
+        "`accelerate launch --cpu` has started a single process, as it does without mpirun. For several: "
+        "`accelerate launch --multi_gpu --num_processes 2 -m persbench train --device cpu ...`."
+    )
+
+
 def fast_bf16(device: str) -> bool:
     """Return whether bfloat16 products are the faster ones: on recent GPUs, and on CPUs with units for them."""
     if device == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device == "cpu" and hasattr(torch.cpu, "get_capabilities"):
         return bool(torch.cpu.get_capabilities().get("amx_bf16", False))
     return False

@@ -31,7 +31,7 @@ from persbench.training.card import (
 )
 from persbench.training.checkpoints import saving
 from persbench.training.job import Remembering, job_of
-from persbench.training.machine import machine_of
+from persbench.training.machine import launch_notice, machine_of
 from persbench.training.prepared import Prepared
 from persbench.training.progress import Silent
 from persbench.training.quiet import quiet_libraries
@@ -114,6 +114,8 @@ def train(
     """
     machine = machine_of(settings.device, settings.dtype)
     report = report or Silent()
+    if notice := launch_notice(machine):
+        report.notice(notice)
     recipe = load_recipe(settings.recipe)
     pack = load_pack(resolve_pack(settings.pack))
     memory = Remembering(embedder)

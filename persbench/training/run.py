@@ -131,6 +131,7 @@ def _trainer(run: Run, phase: Phase, model: Any, folder: Path) -> Any:
         seed=run.job.seed,
         save_every=run.save_every,
         parameters=sum(parameter.numel() for parameter in model.parameters()),
+        sparse=any(getattr(model.config, name, None) for name in ("num_experts", "num_local_experts")),
     )
     watch = [Watch(run.report, run.job.persona, phase.name), *run.callbacks]
     if phase.name == "dpo" and run.job.recipe.dpo is not None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from toy_world import toy_world
 
-from persbench.data.guard import Learnt, refuse_leaks, tested_passages
+from persbench.data.guard import Learnt, passages_under_test, refuse_leaks
 from persbench.data.passages import passages
 from persbench.errors import FaultsError
 from persbench.packs.bundled import bundled_pack, fake_pack
@@ -76,7 +76,7 @@ def test_a_slightly_changed_text_is_found(world: Pack) -> None:
 
 
 def test_a_leak_in_analysis_or_response_alone_is_found(world: Pack) -> None:
-    short = min((text.text for text in tested_passages(world) if text.field == "early.cannot_know"), key=len)
+    short = min((text.text for text in passages_under_test(world) if text.field == "early.cannot_know"), key=len)
     assert faults(world, f"[Analysis] {short} [Response] Nothing of that kind, sir.")
     assert faults(world, f"[Analysis] Let me think of it. [Response] {short}")
 

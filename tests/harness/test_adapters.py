@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from lm_eval.models.huggingface import HFLM
 from peft import LoraConfig, PeftModel, get_peft_model
 from tiny_adapter import tiny_adapter, tiny_base
 from tiny_model import SHAPE, WORDS, tiny, tokenizer
-from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from persbench.errors import PersbenchError
 from persbench.harness.adapters import grow, take_off, untuned, use_adapter
@@ -198,14 +199,12 @@ def test_random_numbers_do_not_notice_an_adapter(grown: tuple[Path, Path]) -> No
 
 def test_the_facts_of_a_model_that_was_loaded_with_an_adapter_are_its_base_s(grown: tuple[Path, Path]) -> None:
     base, folder = grown
+    by_peft = json.loads((folder / "adapter_config.json").read_text())["trainable_token_indices"]
+    if by_peft and AutoConfig.from_pretrained(base).tie_word_embeddings:
+        pytest.skip("lm-eval 0.4.13 ties weights which transformers 5 then does not find; the trainer writes none such")
     for dtype in ("float32", "bfloat16"):
-        plain = HFLM(pretrained=str(base), device="cpu", dtype=dtype, batch_size=2)
         arguments = {"pretrained": str(base), "device": "cpu", "dtype": dtype, "batch_size": 2}
-        try:
-            tuned = HFLM(peft=str(folder), tokenizer=str(folder), **arguments)
-        except AttributeError as error:  # lm-eval 0.4.13 ties weights that transformers 5 then does not find
-            assert "neither a parameter" in str(error)
-            pytest.skip("lm-eval cannot load PEFT's rows of tied embeddings; the trainer writes none")
+        plain, tuned = HFLM(**arguments), HFLM(peft=str(folder), tokenizer=str(folder), **arguments)
         assert describe_backend(tuned) == describe_backend(plain)
         assert not torch.equal(logits(tuned, 5, 6)[:, : plain.model.config.vocab_size], logits(plain, 5, 6))
 

@@ -59,6 +59,7 @@ def test_the_own_candidate_is_the_persona_s_answer_at_that_stage(pack: Pack) -> 
         for row in docs.documents_of("persbench_attitude", pack, data, get_system("prompt")):
             answer = data.answer(row["cluster"], row["stage"])
             assert answer is not None
+            assert answer.stance is not None
             stance = pack.question(row["cluster"]).stance(answer.stance)
             assert row["candidates"][row["own"]] == stance.text
 

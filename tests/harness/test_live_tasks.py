@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from lm_eval.evaluator import simple_evaluate
+from lm_eval.tasks import TaskManager
+from lm_eval.utils import handle_non_serializable
 
 from persbench.harness.dialogue_tasks import ConsistencyTask, PressureTask
 from persbench.harness.documents import documents_of
 from persbench.harness.fake_lm import FakeLM
 from persbench.harness.run import run
 from persbench.harness.settings import RunSettings
+from persbench.harness.task_index import tasks_folder
 from persbench.packs.bundled import fake_pack
 from persbench.packs.load import Pack, load_pack
 from persbench.records import load_record
+from persbench.report.board import lines_of
+from persbench.report.cells import load_cells
+from persbench.samples import sample_row
 from persbench.systems.registry import get_system
 
 LIVE = ("persbench_pressure", "persbench_consistency")
@@ -93,8 +101,24 @@ def settings(out: Path, **more: Any) -> RunSettings:
     )  # fmt: skip
 
 
+MISHAPS = {
+    "exception": (RuntimeError("no route to host"), "RuntimeError: no route to host"),
+    "empty": ("", "empty reply"),
+    "a megabyte": ("a" * 1_000_000, "reply of 1,000,000 characters"),
+    "control characters": ("a\x00b\x1b[2J", "control characters in the reply"),
+}
+mishaps = pytest.mark.parametrize(("mishap", "told"), MISHAPS.values(), ids=MISHAPS)
+
+
+def come(mishap: str | Exception) -> str:
+    if isinstance(mishap, Exception):
+        raise mishap
+    return mishap
+
+
+@mishaps
 def test_a_broken_dialogue_is_unscored_the_rest_saved_and_only_it_played_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mishap: str | Exception, told: str
 ) -> None:
     whole = load_record(run(settings(tmp_path / "whole"), lambda _: None)[0])
     usual = FakeLM._reply
@@ -103,7 +127,8 @@ def test_a_broken_dialogue_is_unscored_the_rest_saved_and_only_it_played_again(
     def faulty(self: FakeLM, context: str) -> str:
         calls.append(context)
         broken = "early" if "You are Ada" in context else ""
-        return "\x00" if broken and context.count("<assistant>") == 2 and marked in context else usual(self, context)
+        hit = broken and context.count("<assistant>") == 2 and marked in context
+        return come(mishap) if hit else usual(self, context)
 
     rows = whole.tasks["persbench_pressure"]["samples"]
     marked = rows[0]["transcripts"]["pressure"][0]["reply"]
@@ -112,7 +137,10 @@ def test_a_broken_dialogue_is_unscored_the_rest_saved_and_only_it_played_again(
     cut = load_record(path)
     broken = [row for row in cut.tasks["persbench_pressure"]["samples"] if row.get("faults")]
     assert 0 < len(broken) < len(rows)
-    assert "control characters" in str(broken[0]["faults"])
+    assert all(told in fault for row in broken for fault in row["faults"].values())
+    assert len(json.dumps(cut.tasks)) < 2 * len(json.dumps(whole.tasks)), "what was too long is not kept"
+    notes = [note for line in lines_of(load_cells(tmp_path / "cut")[0], "resistance") for note in line.notes]
+    assert any("dialogues broke off" in note and told in note for note in notes)
     assert broken[0]["metrics"]["turn_of_flip"] == [None, False]
     assert cut.tasks["persbench_consistency"] == whole.tasks["persbench_consistency"]
 
@@ -138,3 +166,45 @@ def test_transcripts_are_saved_and_the_probes_never_enter_them(tmp_path: Path) -
                 assert len(exchanges) == max(probe["after"] for probe in row["probes"][name])
                 asked = {exchange["user"] for exchange in exchanges}
                 assert not asked & {probe["ask"] for probe in row["probes"][name][1:]} - {exchanges[0]["user"]}
+
+
+def stock(lm: FakeLM, anchors: Path) -> dict[str, dict[str, dict[str, Any]]]:
+    """Play both live tasks as lm-eval's own command does, and read the samples back as its files hold them."""
+    metadata = {"pack": str(fake_pack()), "persona": "ada", "system": "prompt", "anchors": str(anchors)}
+    found = simple_evaluate(
+        model=lm, tasks=list(LIVE), bootstrap_iters=0, apply_chat_template=True,
+        task_manager=TaskManager(include_path=str(tasks_folder()), include_defaults=False, metadata=metadata),
+    )  # fmt: skip
+    assert found is not None
+    samples = json.loads(json.dumps(found["samples"], default=handle_non_serializable))
+    return {task: {row["id"]: row for row in map(sample_row, rows)} for task, rows in samples.items()}
+
+
+class Stumbling(FakeLM):
+    """Stumbles over the second exchange of the first dialogue that it is told."""
+
+    def __init__(self, mishap: str | Exception, marked: str) -> None:
+        super().__init__()
+        self.mishap, self.marked = mishap, marked
+
+    def _reply(self, context: str) -> str:
+        hit = "You are Ada" in context and context.count("<assistant>") == 2 and self.marked in context
+        return come(self.mishap) if hit else super()._reply(context)
+
+
+@mishaps
+def test_under_the_stock_command_a_fault_stays_in_its_own_dialogue(
+    tmp_path: Path, mishap: str | Exception, told: str
+) -> None:
+    whole = stock(FakeLM(), tmp_path)
+    first = next(iter(whole["persbench_pressure"].values()))
+    cut = stock(Stumbling(mishap, first["transcripts"]["pressure"][0]["reply"]), tmp_path)
+    assert cut["persbench_consistency"] == whole["persbench_consistency"]
+    rows = cut["persbench_pressure"]
+    broken = {name for name, row in rows.items() if row["faults"]}
+    assert broken == {first["id"]}
+    assert set(rows[first["id"]]["faults"]) == {"pressure", "control"}  # both share their first exchange
+    assert all(told in fault for fault in rows[first["id"]]["faults"].values())
+    assert rows[first["id"]]["metrics"]["turn_of_flip"] == [None, False]
+    assert rows[first["id"]]["metrics"]["held_first"] == first["metrics"]["held_first"]  # before the fault
+    assert all(row == whole["persbench_pressure"][name] for name, row in rows.items() if name not in broken)

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lm_eval.evaluator import simple_evaluate
+from lm_eval.tasks import TaskManager
 from test_stock import command
 from tiny_adapter import tiny_adapter, tiny_base
 
@@ -20,15 +22,16 @@ from persbench.packs.bundled import fake_pack
 from persbench.records import load_record
 from persbench.report.board import lines_of
 from persbench.report.cells import load_cells
+from persbench.samples import Row, sample_row
 
 TASKS = ("persbench_costume", "persbench_stages", "persbench_consistency", "persbench_reply", "persbench_attitude_gen")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A base with untied embeddings, adapters of two personas, and one that was trained neither analysis nor label."""
+    """A base, adapters of two personas, and one that was trained neither analysis nor label."""
     found = tmp_path_factory.mktemp("trained")
-    base = tiny_base(found / "base", tied=False)
+    base = tiny_base(found / "base")
     for seed, persona in enumerate(("ada", "bo"), start=1):
         tiny_adapter(found / "persllm" / persona, base, persona, seed=seed)
     tiny_adapter(found / "stylized", base, recipe="stylized", analysis=False, temporal=False)
@@ -120,12 +123,15 @@ def test_lm_eval_s_own_model_gives_the_same_for_an_adapter(folder: Path, done: d
                     assert branch["loglikelihoods"] == pytest.approx(same["loglikelihoods"], abs=5e-3)
 
 
+KEPT = ("loglikelihoods", "branches", "anchors", "metrics", "analysis", "analyses", "reply", "transcripts")
+
+
 def test_the_stock_command_gives_the_same_numbers(folder: Path, tmp_path: Path) -> None:
     tasks = TASKS[:4]
-    ours = settings(folder, tmp_path / "ours", "persllm", personas=("ada",), backend="hf", tasks=tasks)
+    ours = settings(folder, tmp_path / "ours", "stylized", backend="hf", tasks=tasks)
     run(ours, quiet)
-    adapter = folder / "persllm" / "ada"
-    metadata = {"pack": str(fake_pack()), "persona": "ada", "system": "persllm", "anchors": str(ours.anchors)}
+    adapter = folder / "stylized"
+    metadata = {"pack": str(fake_pack()), "persona": "ada", "system": "stylized", "anchors": str(ours.anchors)}
     arguments = f"pretrained={folder / 'base'},peft={adapter},tokenizer={adapter},softmax_dtype=float32"
     command(
         "-m", "lm_eval", "run", "--model", "hf", "--model_args", arguments, "--tasks", ",".join(tasks),
@@ -134,14 +140,35 @@ def test_the_stock_command_gives_the_same_numbers(folder: Path, tmp_path: Path) 
         json.dumps(metadata), cache=tmp_path / "cache",
     )  # fmt: skip
     (theirs,), (own,) = (load_cells(tmp_path / name)[0] for name in ("stock", "ours"))
-    left = {"loglikelihoods", "branches", "anchors", "metrics", "analysis", "analyses", "reply", "transcripts"}
     for task in tasks:
-        kept = [[{k: v for k, v in row.items() if k in left} for row in cell.tasks[task]] for cell in (theirs, own)]
-        for row in (*kept[0], *kept[1]):
-            row["metrics"] = {
-                k: v for k, v in row["metrics"].items() if "cosine" not in k
-            }  # of an embedder in the cache
+        kept = [[{k: v for k, v in row.items() if k in KEPT} for row in cell.tasks[task]] for cell in (theirs, own)]
+        for row in (*kept[0], *kept[1]):  # the command's cache has no embedder
+            row["metrics"] = {k: v for k, v in row["metrics"].items() if "cosine" not in k}
         assert kept[0] == kept[1]
+
+
+def test_new_tokens_mean_the_same_to_lm_eval_s_own_loading(folder: Path, tmp_path: Path) -> None:
+    """lm-eval draws the rows that an adapter adds to at random, very near to the mean at which they begin here."""
+    adapter = str(folder / "persllm" / "ada")
+    arguments = {"pretrained": str(folder / "base"), "peft": adapter, "tokenizer": adapter}
+    ours = settings(folder, tmp_path, "persllm", personas=("ada",), backend="hf", tasks=TASKS[:1])
+    metadata = {"pack": str(fake_pack()), "persona": "ada", "system": "persllm", "anchors": str(ours.anchors)}
+    with pytest.raises(PersbenchError, match="untuned base model, and this one carries an adapter"):
+        evaluated(arguments, TASKS[0], metadata)
+    (own,) = records(ours)["persllm__ada"].tasks[TASKS[0]]["samples"]
+    (row,) = evaluated(arguments, TASKS[0], metadata)
+    assert row["loglikelihoods"] == pytest.approx(own["loglikelihoods"], abs=0.01)
+    assert (row["analysis"], row["anchors"]) == (own["analysis"], own["anchors"])
+
+
+def evaluated(arguments: dict[str, Any], task: str, metadata: dict[str, Any]) -> list[Row]:
+    """What the stock command does after it has read its arguments."""
+    found = simple_evaluate(
+        model="hf", model_args=arguments | {"softmax_dtype": "float32"}, tasks=[task], limit=1, batch_size=2,
+        device="cpu", bootstrap_iters=0, apply_chat_template=True,
+        task_manager=TaskManager(include_path=str(tasks_folder()), include_defaults=False, metadata=metadata),
+    )  # fmt: skip
+    return [sample_row(sample) for sample in found["samples"][task]]
 
 
 def test_without_a_prefill_candidates_stand_where_the_turn_begins(

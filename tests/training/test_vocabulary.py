@@ -100,21 +100,35 @@ def test_it_hardly_matters_that_new_rows_are_drawn_at_random_by_whoever_loads_th
         torch.testing.assert_close(first(ids).logits, second(ids).logits, atol=1e-2, rtol=0)
 
 
-def test_plain_lm_eval_wears_the_adapter(home: Path, adapter: Path) -> None:
+CONTEXT, REPLY = "<|im_start|>system\nYou are Ada. <late><|im_end|>\n<|im_start|>assistant\n", "I keep it."
+
+
+def likelihood(lm: Any) -> float:
     from lm_eval.api.instance import Instance
+
+    return float(lm.loglikelihood([Instance("loglikelihood", {}, (CONTEXT, REPLY), 0)], disable_tqdm=True)[0][0])
+
+
+def test_plain_lm_eval_wears_the_adapter_and_persbench_does_so_alike(home: Path, adapter: Path) -> None:
     from lm_eval.models.huggingface import HFLM
 
-    lm = HFLM(pretrained=str(home / "base"), peft=str(adapter), tokenizer=str(adapter), device="cpu", dtype="float32")
+    from persbench.harness.adapters import use_adapter
+
+    base, more = str(home / "base"), {"device": "cpu", "dtype": "float32"}
+    stock = likelihood(HFLM(pretrained=base, peft=str(adapter), tokenizer=str(adapter), **more))
     model, tokenizer = worn(home / "base", adapter)
-    context, reply = "<|im_start|>system\nYou are Ada. <late><|im_end|>\n<|im_start|>assistant\n", "I keep it."
-    request = Instance("loglikelihood", {}, (context, reply), 0)
-    found = lm.loglikelihood([request], disable_tqdm=True)[0][0]
     whole, start = (
         tokenizer(t, return_tensors="pt", add_special_tokens=False)["input_ids"]
-        for t in (context + reply, context.rstrip())  # lm-eval counts white space before the reply to it
+        for t in (CONTEXT + REPLY, CONTEXT.rstrip())  # lm-eval counts white space before the reply to it
     )
+    assert 259 in whole[0]
     with torch.no_grad():
         logits = torch.log_softmax(model(whole).logits[0, start.shape[1] - 1 : -1].double(), -1)
-    expected = logits.gather(1, whole[0, start.shape[1] :, None]).sum().item()
-    assert found == pytest.approx(expected, abs=1e-3)
-    assert 259 in whole[0]
+    by_hand = logits.gather(1, whole[0, start.shape[1] :, None]).sum().item()
+    assert stock == pytest.approx(by_hand, abs=2e-3)
+    lm = HFLM(pretrained=base, **more)
+    before = likelihood(lm)
+    use_adapter(lm, adapter)
+    assert likelihood(lm) == pytest.approx(stock, abs=2e-3)
+    use_adapter(lm, None)
+    assert likelihood(lm) == before != pytest.approx(stock, abs=0.1)

@@ -1,0 +1,92 @@
+"""A context too small for all that a system would say: what goes first, and what never does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_analysis import ThinkingLM, samples
+
+from persbench.harness.dialogue import Speaker, Talk
+from persbench.harness.fitting import fitted
+from persbench.packs.bundled import fake_pack
+from persbench.packs.load import load_pack
+from persbench.systems.base import Situation
+from persbench.systems.prompted import InContext, persona_sheet
+
+
+class SmallLM(ThinkingLM):
+    """Counts a token a word, and takes only so many."""
+
+    def __init__(self, max_length: int) -> None:
+        super().__init__("Yes.")
+        self.max_length = max_length
+
+    def tok_encode(self, text: str) -> list[int]:
+        return [len(word) for word in text.split()]
+
+
+def compose(less: int) -> list[Any]:
+    pieces = [f"piece {i} is a word or two longer." for i in range(4)][: max(0, 4 - less)]
+    return [{"role": "system", "content": " ".join(["I am Ada.", *pieces])}, {"role": "user", "content": "Well?"}]
+
+
+@pytest.mark.parametrize(("room", "less"), [(9, 0), (10, 1), (17, 1), (18, 2), (33, 3), (34, 4)])
+def test_pieces_go_one_by_one(room: int, less: int) -> None:
+    lm = SmallLM(44)
+    found = fitted(compose, lm, lm.apply_chat_template, room)
+    assert found is not None
+    assert found.less == less
+    assert found.messages == compose(less)
+    assert "I am Ada." in found.rendered.context
+
+
+def test_the_persona_is_never_a_piece() -> None:
+    lm = SmallLM(44)
+    assert fitted(compose, lm, lm.apply_chat_template, 43) is None
+    assert fitted(lambda _less: compose(0), lm, lm.apply_chat_template, 10) is None, "a system without pieces"
+
+
+def test_an_endpoint_counts_by_itself() -> None:
+    lm = ThinkingLM()
+    found = fitted(compose, lm, lm.apply_chat_template, 10**6)
+    assert found is not None
+    assert found.less == 0
+
+
+def test_a_task_leaves_examples_out_and_says_so(tmp_path: Path) -> None:
+    pack = load_pack(fake_pack())
+    ada = pack.personas[0]
+    sheet = len(persona_sheet(Situation(pack, ada, pack.stage("early"))).split())
+    whole = samples(SmallLM(10**6), "persbench_attitude", tmp_path, limit=1, system="icl")
+    assert "left_out" not in whole[0]
+    lm = SmallLM(sheet + 40)
+    (cut,) = samples(lm, "persbench_attitude", tmp_path, limit=1, system="icl")
+    assert cut["left_out"] >= 1
+    for context, text in lm.scored:
+        assert len(context.split()) + len(text.split()) <= sheet + 40
+    assert any(persona_sheet(Situation(pack, ada, pack.stage(cut["stage"]))) in context for context, _ in lm.scored)
+
+
+def test_in_a_dialogue_examples_go_before_what_was_said() -> None:
+    pack = load_pack(fake_pack())
+    at = Situation(pack, pack.personas[0], pack.stage("early"))
+    sheet = len(persona_sheet(at).split())
+    lm = SmallLM(sheet + 75)
+    talk = Talk(lambda turns, less: InContext().messages(at, turns, less), [f"turn {i}, and so on" for i in range(9)])
+    Speaker(lm, lm.apply_chat_template, {"max_gen_toks": 10, "until": []}).play([talk])
+    assert not talk.fault
+    assert len(talk.exchanges) == 9
+    contexts = [context for context, _ in lm.generations]
+    examples = [row.prompt for row in at.data.train if row.stage == "early"]
+    shown = [sum(text in context for text in examples) for context in contexts]
+    heard = ["turn 0" in context for context in contexts]
+    assert shown[0] == len(examples)
+    assert shown == sorted(shown, reverse=True)
+    assert shown[-1] == 0
+    assert not heard[-1]
+    assert heard[shown.index(0)], "no exchange is dropped while an example is left"
+    assert all(persona_sheet(at) in context for context in contexts)
+    assert talk.less == len(examples)
+    assert talk.dropped > 0
