@@ -1,4 +1,4 @@
-# make quickstart   set up, evaluate SmolLM2 as two personas, print the board
+# make quickstart   set up, train one persona briefly, evaluate four systems, print the board
 # make test         set up, lint, check types, run all tests
 PYTHON ?= python3
 VENV ?= .venv
@@ -18,11 +18,14 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	@touch $@
 
-# Sixteen items of each task and persona: a fixed, balanced sample that two cores finish in minutes. bfloat16 for speed;
-# the board's signature says both.
+# Two short recipes of one persona, and sixteen items of each task: a fixed, balanced sample that two cores finish in
+# minutes. bfloat16 for speed; the board's signature says both. For a claim train `persllm` and leave --limit out.
 quickstart: setup
 	$(BIN)/persbench model fetch
-	$(BIN)/persbench run --personas nedda,osmer --limit 16 --dtype bfloat16 --out $(QUICKSTART)
+	$(BIN)/persbench train --persona nedda --recipe quick --out $(QUICKSTART)/persllm
+	$(BIN)/persbench train --persona nedda --recipe quick-stylized --out $(QUICKSTART)/stylized
+	$(BIN)/persbench run --personas nedda --limit 16 --dtype bfloat16 --out $(QUICKSTART) \
+	  --systems vanilla,prompt,quick-stylized=$(QUICKSTART)/stylized,quick=$(QUICKSTART)/persllm,sanity
 	$(BIN)/persbench report table $(QUICKSTART)
 
 test: setup

@@ -57,23 +57,23 @@ def test_an_endpoint_counts_by_itself() -> None:
 
 def test_a_task_leaves_examples_out_and_says_so(tmp_path: Path) -> None:
     pack = load_pack(fake_pack())
-    ada = pack.personas[0]
-    sheet = len(persona_sheet(Situation(pack, ada, pack.stage("early"))).split())
-    whole = samples(SmallLM(10**6), "persbench_attitude", tmp_path, limit=1, system="icl")
-    assert "left_out" not in whole[0]
-    lm = SmallLM(sheet + 40)
-    (cut,) = samples(lm, "persbench_attitude", tmp_path, limit=1, system="icl")
-    assert cut["left_out"] >= 1
-    for context, text in lm.scored:
-        assert len(context.split()) + len(text.split()) <= sheet + 40
-    assert any(persona_sheet(Situation(pack, ada, pack.stage(cut["stage"]))) in context for context, _ in lm.scored)
+    large = SmallLM(10**6)
+    (whole,) = samples(large, "persbench_attitude", tmp_path, limit=1, system="icl")
+    assert "left_out" not in whole
+    longest = max(len(context.split()) + len(text.split()) for context, text in large.scored)
+    lm = SmallLM(longest - 1)
+    (cut,) = samples(lm, "persbench_attitude", tmp_path / "again", limit=1, system="icl")
+    assert cut["left_out"] == 1
+    assert max(len(context.split()) + len(text.split()) for context, text in lm.scored) < longest
+    sheet = persona_sheet(Situation(pack, pack.personas[0], pack.stage(cut["stage"])))
+    assert [context for context, _ in lm.scored if sheet in context]
 
 
 def test_in_a_dialogue_examples_go_before_what_was_said() -> None:
     pack = load_pack(fake_pack())
     at = Situation(pack, pack.personas[0], pack.stage("early"))
     sheet = len(persona_sheet(at).split())
-    lm = SmallLM(sheet + 75)
+    lm = SmallLM(sheet + 45)
     talk = Talk(lambda turns, less: InContext().messages(at, turns, less), [f"turn {i}, and so on" for i in range(9)])
     Speaker(lm, lm.apply_chat_template, {"max_gen_toks": 10, "until": []}).play([talk])
     assert not talk.fault
