@@ -145,7 +145,7 @@ def test_run_then_table_in_every_format(tmp_path: Path) -> None:
     assert markdown.startswith("**Choices by log-likelihood per byte, anchored**")
     assert "| system | content | attitude | knowledge | voice | who said |" in markdown
     code, table, _ = persbench("report", "table", str(out), "--format", "csv")
-    assert table.splitlines()[0] == "system,model,metric,mean,low,high,n,unscored,chance,personas"
+    assert table.splitlines()[0] == "system,model,metric,mean,low,high,n,unscored,chance,personas,n/a"
     assert any(line.startswith("prompt,fake@fake-0,content_acc,") for line in table.splitlines())
     code, _, err = persbench("report", "table", str(out), "--format", "pdf")
     assert code == 2

@@ -190,7 +190,13 @@ def _entry(rows: list[Row], column: Column, judged: int) -> Entry:
 
 
 def _arising(rows: list[Row], column: Column, where: str) -> list[Row]:
-    """Return the items that a column's question arises for; one whose condition is unscored stays, unscored itself."""
+    """Return the items that a column's question arises for; one whose condition is unscored stays, unscored itself.
+
+    Where items have chance levels of their own, one without has no such question: a persona of one stage has no other
+    stage to be taken for.
+    """
+    if any(column.metric in row.get("chance", {}) for row in rows):
+        rows = [row for row in rows if column.metric in row.get("chance", {})]
     if column.kind:
         rows = [row for row in rows if row["kind"] == column.kind]
     if where:

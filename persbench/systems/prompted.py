@@ -75,8 +75,8 @@ class InContext:
 
     def messages(self, situation: Situation, turns: list[Message], less: int = 0) -> list[Message]:
         """Put the persona's sheet and the dialogues before the conversation; the last dialogues go first."""
-        shown: list[Message] = []
-        for row in chosen_dialogues(situation, max(0, self.examples - less)):
+        rows, shown = chosen_dialogues(situation, self.examples), list["Message"]()
+        for row in rows[: max(0, len(rows) - less)]:
             shown += [{"role": "user", "content": row.prompt}, {"role": "assistant", "content": row.response}]
         # A conversation may bring a system message of its own, which belongs before all turns.
         own = [turn for turn in turns[:1] if turn["role"] == "system"]

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from persbench.data.guard import Learnt
 from persbench.data.pairs import pairs_of
 from persbench.errors import PersbenchError
 from persbench.models.embedder import default_embedder
@@ -15,13 +14,10 @@ from persbench.models.trained_form import reply_text
 from persbench.training.rows import dialogues, persona_system, prompt_messages
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from persbench.data.pairs import Pair
     from persbench.models.chat import Message
     from persbench.packs.pack import Pack, PersonaData
     from persbench.scoring.overlap import Embedder
-    from persbench.training.examples import Example
     from persbench.training.recipe import Dpo, Recipe
 
 
@@ -88,14 +84,6 @@ def preferences_of(
         found.sort(key=lambda pair: hashlib.sha256(f"{seed}\x1f{pair.kind}\x1f{pair.chosen.id}".encode()).digest())
     turns = [pair for turn in zip_longest(*by_kind) for pair in turn if pair is not None]
     return [_preference(pack, data, recipe, recipe.dpo, pair) for pair in turns[: recipe.dpo.pairs]]
-
-
-def learnt_texts(examples: Iterable[Example], preferences: Iterable[Preference] = ()) -> list[Learnt]:
-    """List every text that a training learns, each once, for `persbench.data.guard.refuse_leaks`."""
-    found = [Learnt(example.completion, example.origin) for example in examples]
-    for each in preferences:
-        found += [Learnt(each.chosen, each.origins[0]), Learnt(each.rejected, each.origins[1])]
-    return list(dict.fromkeys(found))
 
 
 def _nothing(persona: str, recipe: Recipe, kind: str) -> str:

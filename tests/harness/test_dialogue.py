@@ -116,6 +116,16 @@ def test_whole_oldest_turns_go_and_never_the_persona() -> None:
     assert all(len(batch[0].split()) + SETTINGS["max_gen_toks"] <= 60 for batch in lm.batches)  # type: ignore[operator]
 
 
+def test_a_reply_longer_than_the_context_goes_whole_and_the_dialogue_goes_on() -> None:
+    lm = Short(**{"turn 0 of talk0": "endless " * 200})
+    lm.max_length = 120  # enough for the two others
+    (talk,) = play(lm, talks(1))
+    assert [len(exchange["reply"].split()) > 150 for exchange in talk.exchanges] == [True, False, False]
+    assert (talk.fault, talk.dropped) == ("", 1)
+    assert not any("endless" in context for (context,) in lm.batches)
+    assert all("You are Ada." in context for (context,) in lm.batches)
+
+
 def test_a_persona_too_long_for_the_model_is_a_fault() -> None:
     lm = Short()
     lm.max_length = 18

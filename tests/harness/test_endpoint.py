@@ -106,7 +106,8 @@ def test_a_server_that_fails_in_the_middle_of_a_dialogue_loses_that_dialogue_alo
     """The second exchange of the early stage fails once and for all; the late stage is played to its end."""
 
     def early(messages: list[dict[str, str]]) -> bool:
-        return len(messages) == 4 and "spring of the year 10" in messages[0]["content"]
+        talk = "letter alone" not in messages[-1]["content"]  # no probe
+        return talk and len(messages) == 4 and "spring of the year 10" in messages[0]["content"]
 
     Endpoint.sick = staticmethod(early)
     asked = settings(url, tmp_path, tasks=("persbench_consistency_gen",))

@@ -73,11 +73,11 @@ def test_in_a_dialogue_examples_go_before_what_was_said() -> None:
     pack = load_pack(fake_pack())
     at = Situation(pack, pack.personas[0], pack.stage("early"))
     sheet = len(persona_sheet(at).split())
-    lm = SmallLM(sheet + 45)
-    talk = Talk(lambda turns, less: InContext().messages(at, turns, less), [f"turn {i}, and so on" for i in range(9)])
+    lm = SmallLM(sheet + 55)
+    talk = Talk(lambda turns, less: InContext().messages(at, turns, less), [f"turn {i}, and so on" for i in range(16)])
     Speaker(lm, lm.apply_chat_template, {"max_gen_toks": 10, "until": []}).play([talk])
     assert not talk.fault
-    assert len(talk.exchanges) == 9
+    assert len(talk.exchanges) == 16
     contexts = [context for context, _ in lm.generations]
     examples = [row.prompt for row in at.data.train if row.stage == "early"]
     shown = [sum(text in context for text in examples) for context in contexts]

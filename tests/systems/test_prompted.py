@@ -71,7 +71,7 @@ def test_icl_does_with_fewer_and_leaves_the_last_out_first(pack: Pack) -> None:
     at = situation(pack, train=dialogues({("opinion", "late"): 1, ("question", "late"): 2}))
     whole = InContext().messages(at, user("Now?"))
     assert len(whole) == 2 + 2 * 3
-    assert InContext().messages(at, user("Now?"), less=2) == [*whole[:5], whole[-1]]
+    assert InContext().messages(at, user("Now?"), less=1) == [*whole[:5], whole[-1]]
     assert InContext().messages(at, user("Now?"), less=9) == [whole[0], whole[-1]]
     assert [m["role"] for m in InContext().messages(at, [{"role": "system", "content": "Be brief."}, *user("Now?")])][
         :3

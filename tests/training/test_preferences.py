@@ -11,8 +11,7 @@ from toy_world import WordBags, toy_world
 
 from persbench.errors import PersbenchError
 from persbench.packs.load import Pack, load_pack
-from persbench.training.examples import examples_of
-from persbench.training.preferences import Preference, learnt_texts, preferences_of
+from persbench.training.preferences import Preference, preferences_of
 from persbench.training.recipe import Recipe, load_recipe
 
 
@@ -76,14 +75,3 @@ def test_a_kind_without_any_pair_is_told(tmp_path: Path) -> None:
     with pytest.raises(PersbenchError, match=r"of kind other_persona for ada.*`rejected: \[other_stage\]`"):
         preferences(alone, with_dpo())
     assert {each.kind for each in preferences(alone, with_dpo(rejected=("other_stage",)))} == {"other_stage"}
-
-
-def test_every_learnt_text_is_listed_once(pack: Pack) -> None:
-    recipe = with_dpo()
-    found = examples_of(pack, pack.persona("ada"), recipe, embedder=WordBags())
-    pairs = preferences(pack, recipe)
-    texts = learnt_texts(found, pairs)
-    assert len(texts) == len(set(texts))
-    assert {text.text for text in texts} == {e.completion for e in found} | {
-        text for each in pairs for text in (each.chosen, each.rejected)
-    }

@@ -78,7 +78,8 @@ def who_said(situation: Situation, system: System) -> Iterator[Document]:
         mine = sum(label.split("/")[0] == document["persona"] for label, _, _ in golds)
         if mine < len(golds):
             label = f"{document['persona']}/{document['stage']}"
-            yield with_candidates(document, golds, label, persona_acc=mine / len(golds), stage_acc=1 / mine)
+            among_own = {"stage_acc": 1 / mine} if mine > 1 else {}  # who lives one stage has no other to be taken for
+            yield with_candidates(document, golds, label, persona_acc=mine / len(golds), **among_own)
 
 
 def reply(situation: Situation, system: System) -> Iterator[Document]:
