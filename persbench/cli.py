@@ -293,6 +293,24 @@ def confusion(
     typer.echo(markdown_confusions(found), nl=False)
 
 
+@report_app.command("inventory")
+def report_inventory(
+    folder: Annotated[Path, typer.Argument(help="Results of persbench_traits with an IPIP-NEO as --instrument.")],
+    sex: Annotated[str, typer.Option(help="Of the norms: M, F, or N for the mean of both.")] = "N",
+    age: Annotated[int, typer.Option(help="Of the norms, 10 to 110.")] = 40,
+) -> None:
+    """Score whole IPIP-NEO inventories by five-factor-e: percentiles by persona and stage (Markdown)."""
+    from persbench.errors import PersbenchError
+    from persbench.report.inventories import inventories, markdown_inventories
+
+    found = inventories(_cells(folder, one_setting=True), sex=sex, age=age)
+    if not found:
+        raise PersbenchError(
+            f"{folder} holds no trait items: run --tasks persbench_traits --instrument FILE.csv first."
+        )
+    typer.echo(markdown_inventories(found, sex=sex, age=age), nl=False)
+
+
 @report_app.command()
 def sorting() -> None:
     """Say what sorting free replies to induction prompts is worth: agreement with labels (Markdown)."""

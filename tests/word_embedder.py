@@ -18,4 +18,5 @@ class WordEmbedder:
             for word in text.lower().split():
                 rows[i, sum(map(ord, word)) % 97] += 1
         lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-        return rows / np.maximum(lengths, 1).astype(np.float32)
+        unit: npt.NDArray[np.float32] = rows / np.maximum(lengths, 1).astype(np.float32)
+        return unit

@@ -134,7 +134,7 @@ def _put_on(lm: Any, folder: Path) -> Worn:
         with torch.random.fork_rng(devices=[model.device] if model.device.type == "cuda" else []):
             grow(model, len(tokenizer))
             attach(model, folder)
-    except PersbenchError:
+    except BaseException:
         for parent, name, child in before:
             setattr(parent, name, child)
         _set_rows(model, rows)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from persbench.errors import PersbenchError
 
@@ -79,6 +80,7 @@ def _line(axis: Any, rows: Sequence[Mapping[str, Any]], phase: str, column: str,
     points = [(int(row["step"]), float(row[column])) for row in rows if row["phase"] == phase and row[column] != ""]
     steps, values = [step for step, _ in points], [value for _, value in points]
     means = [sum(part) / len(part) for i in range(len(values)) if (part := values[max(0, i + 1 - SMOOTHING) : i + 1])]
+    axis.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     axis.plot(steps, values, color=colour, linewidth=0.8, alpha=0.4)
     axis.plot(steps, means, color=colour, linewidth=1.8)
 

@@ -29,7 +29,7 @@ def notes_of(cells: Sequence[Cell]) -> list[str]:
             by_task[task] += rows
     found: list[str] = []
     for task, rows in sorted(by_task.items()):
-        found += [f"{task}: {told}" for told in (_dropped(rows), _broken(rows), _folded(rows)) if told]
+        found += [f"{task}: {told}" for told in (_dropped(rows), _cut(rows), _broken(rows), _folded(rows)) if told]
     return found
 
 
@@ -45,6 +45,14 @@ def _dropped(rows: Sequence[Row]) -> str:
         f"the model's context ran full in {len(dropped)} of {_dialogues(rows)} dialogues, which lost their oldest "
         f"exchanges, at most {max(dropped)}"
     )
+
+
+def _cut(rows: Sequence[Row]) -> str:
+    cut = [row["left_out"] for row in rows if row.get("left_out")]
+    if not cut:
+        return ""
+    told = f"in {len(cut)} of {len(rows)} items, at most {max(cut)}"
+    return f"pieces of the prompt had no room in the model's context {told}"
 
 
 def _broken(rows: Sequence[Row]) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -14,10 +16,12 @@ import pytest
 from persbench.errors import PersbenchError
 from persbench.harness.task_index import expand, tasks_folder
 from persbench.models.fetch import fetch_model
-from persbench.packs.bundled import fake_pack
+from persbench.packs.bundled import fake_pack, resolve_pack
+from persbench.packs.load import load_pack
 from persbench.report.board import lines_of
 from persbench.report.cells import Cell, load_cells
 from persbench.report.duplicates import in_one_evaluation, require_one_setting
+from persbench.systems.registry import SYSTEMS
 
 LIMIT = "2"
 ALIGNMENT = "persbench_alignment"
@@ -133,3 +137,27 @@ def test_a_name_that_does_not_exist_ends_the_stock_command_with_a_sentence(tmp_p
     assert done.returncode == 2
     assert "unknown persona 'adda'. Did you mean 'ada'? Known: ada, bo." in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def command_of(readme: Path) -> dict[str, str]:
+    """Return the options of the stock command that a README shows, and their values."""
+    (shown,) = re.findall(r"^    lm_eval run ((?:.*\\\n)*.*)$", readme.read_text("utf-8"), re.MULTILINE)
+    words = shlex.split(shown.replace("\\\n", " "))
+    names = [i for i, word in enumerate(words) if word.startswith("--")]
+    return {words[i]: " ".join(words[i + 1 : j]) for i, j in zip(names, [*names[1:], len(words)], strict=True)}
+
+
+def test_the_readme_of_every_task_shows_its_stock_command() -> None:
+    shown: set[str] = set()
+    known = {"*", *(data.persona.id for data in load_pack(resolve_pack(None)).personas)}
+    for task in expand(["persbench", "persbench_gen"], tasks_folder()):
+        options = command_of(task.path.parent / "README.md")
+        assert {"--model", "--model_args", "--apply_chat_template", "--log_samples"} <= set(options), task.name
+        assert (options["--include_path"], options["--output_path"]) == ("tasks", "OUT")
+        metadata = json.loads(options["--metadata"])
+        assert metadata["system"] in SYSTEMS
+        assert metadata["persona"] in known
+        told = {one.name for one in expand(options["--tasks"].split(","), tasks_folder())}
+        assert task.name in told
+        shown |= told
+    assert shown == {task.name for task in expand(["persbench", "persbench_gen"], tasks_folder())}

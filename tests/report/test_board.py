@@ -189,15 +189,18 @@ def talk(**more: Any) -> dict[str, Any]:
 
 def test_notes_say_how_often_turns_were_dropped_dialogues_broke_off_and_the_persona_was_folded() -> None:
     rows = [
-        talk(dropped_turns={"talk": 2, "control": 1}, rendering="folded"),
+        talk(dropped_turns={"talk": 2, "control": 1}, rendering="folded", left_out=3),
         talk(dropped_turns={}, faults={"control": "empty\x1b[31m reply"}, rendering="chat"),
         talk(faults={"talk": "empty\x1b[31m reply"}, rendering="chat/folded"),
     ]
     cells = [Cell("prompt", "ada", {"system": "prompt"}, {"persbench_attitude": rows})]
     (line,) = lines_of(cells)
-    full, broken, folded = line.notes
+    full, cut, broken, folded = line.notes
     start = "persbench_attitude: the model's "
     assert full == f"{start}context ran full in 2 of 6 dialogues, which lost their oldest exchanges, at most 2"
+    assert cut == (
+        "persbench_attitude: pieces of the prompt had no room in the model's context in 1 of 3 items, at most 3"
+    )
     reasons = "2 x empty [31m reply"
     assert broken == f"persbench_attitude: 2 of 6 dialogues broke off, and are unscored from there ({reasons})"
     assert folded == f"{start}template takes no system message: it stands in the user's turn in 2 of 3 items"
