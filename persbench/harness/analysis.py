@@ -67,18 +67,34 @@ def prefilled(rendered: Rendered, analysis: str) -> Rendered:
     return Rendered(f"{rendered.context}{rendered.delimiter}{prefill_text(analysis)}", rendered.mode, " ")
 
 
-def responses(doc: dict[str, Any], replies: Sequence[Any]) -> list[str]:
+def responses(doc: dict[str, Any], replies: Sequence[Any], lm: Any, limit: int) -> list[str]:
     """Take the analyses off generated replies; both are kept in the document, and so in the sample.
 
     Args:
         doc: Gets `spoken` (the responses, empty where a reply never came to one) and `analyses` (None where there was
             none).
         replies: As generated.
+        lm: The lm-eval model, for its tokenizer.
+        limit: Most tokens of a response.
     """
     parts = [split_reply(str(reply)) for reply in replies]
-    doc["spoken"] = [part.response for part in parts]
+    doc["spoken"] = [within(lm, part.response, limit) for part in parts]
     doc["analyses"] = [part.analysis for part in parts]
     return list(doc["spoken"])
+
+
+def within(lm: Any, response: str, limit: int) -> str:
+    """Cut a response to the tokens that it may have; a shorter analysis, or none, does not make it longer.
+
+    Args:
+        lm: The lm-eval model; where it has no tokenizer nothing is cut.
+        response: What was said.
+        limit: Most tokens.
+    """
+    if not hasattr(lm, "tok_encode") or not hasattr(lm, "tok_decode"):
+        return response
+    tokens = lm.tok_encode(response)
+    return response if len(tokens) <= limit else str(lm.tok_decode(tokens[:limit])).strip()
 
 
 def with_room(settings: dict[str, Any], *, analysis: bool) -> dict[str, Any]:

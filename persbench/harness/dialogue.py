@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from persbench.errors import PersbenchError
+from persbench.harness.analysis import TOKENS, within
 from persbench.harness.anchors import request_key, require_untuned
 from persbench.harness.asking import generated
 from persbench.harness.fitting import Fitted, fitted, window
@@ -66,7 +67,7 @@ class Speaker:
     Args:
         lm: lm-eval model.
         chat_template: Its bound `apply_chat_template`, or None for plain text.
-        settings: Generation settings of a reply.
+        settings: Generation settings of a reply, with its analysis where it opens with one.
         store: Replies of the untuned model without a persona, looked up first and added to; None for none.
         analysis: Whether replies open with an analysis: it is kept, and not heard.
     """
@@ -107,6 +108,7 @@ class Speaker:
         thought = None
         if self.analysis and isinstance(reply, str):
             thought, reply = split_reply(reply)
+            reply = within(self.lm, reply, int(self.settings["max_gen_toks"]) - TOKENS)
         talk.fault = self._fault(reply)
         if not talk.fault:
             said = {"user": ask, "reply": str(reply).strip()}

@@ -57,6 +57,7 @@ class PersonaTask(ConfigurableTask):  # type: ignore[misc]
         # lm-eval hands the YAML's `class` key on to a configuration that does not know it.
         super().__init__(config={key: value for key, value in config.items() if key != "class"})
         self._fillers: dict[int, Document] = {}
+        self._lm: Any = None
 
     def doc_to_text(self, doc: Document, doc_to_text: object = None) -> str:  # noqa: ARG002
         """Return the user's last turn (lm-eval shows it; requests are made from the messages)."""
@@ -118,6 +119,7 @@ class PersonaTask(ConfigurableTask):  # type: ignore[misc]
         documents = [doc for _, doc in numbered]
         # The callable is the model's own bound method: the one way from a task to the model under the stock command.
         lm = getattr(template, "__self__", None) or served_model()
+        self._lm = lm
         require_adapter(self.system, lm, self.documents.pack, documents)
         self.prepare(documents, lm, template)
         self._instances = []
@@ -134,7 +136,8 @@ class PersonaTask(ConfigurableTask):  # type: ignore[misc]
         if doc.get(FILLER):
             return dict.fromkeys(self.METRICS, pair(None))
         if doc.get("thinks") and results and isinstance(results[0], str):
-            results = analysis.responses(doc, results)
+            limit = int(self.config.generation_kwargs["max_gen_toks"])
+            results = analysis.responses(doc, results, self._lm, limit)
         return self.score_results(doc, results)
 
     @abstractmethod

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from persbench.errors import PersbenchError
-from persbench.models.adapter_card import read_card
+from persbench.models.adapter_card import CARD, read_card
 from persbench.models.trained_form import prefill_text, system_text
 from persbench.systems.base import Situation, text_fingerprint
 from persbench.systems.prompted import INSTRUCTION, persona_sheet
@@ -125,15 +125,21 @@ def adapter_folder(path: Path, persona: str) -> Path | None:
     """Find the adapter of a persona: a folder of its name in `path`, or `path` itself.
 
     Raises:
-        PersbenchError: The path is no folder.
+        PersbenchError: The path is no folder, or there is a whole model in the place of an adapter.
     """
     if not path.is_dir():
         raise PersbenchError(
             f"no folder {path}: name one that holds an adapter folder for each persona, or is an adapter folder itself."
         )
-    if (path / CONFIG).is_file():
-        return path
-    return path / persona if (path / persona / CONFIG).is_file() else None
+    for folder in (path, path / persona):
+        if (folder / CONFIG).is_file():
+            return folder
+        if (folder / CARD).is_file() and (folder / "config.json").is_file():
+            raise PersbenchError(
+                f"{folder} holds a model whose weights were all tuned. A trained system is an adapter on a base model, "
+                "on which its anchors are taken: train it with `lora` settings."
+            )
+    return None
 
 
 def attach(model: Any, folder: Path) -> None:

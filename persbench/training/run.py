@@ -164,6 +164,10 @@ class Watch(TrainerCallback):  # type: ignore[misc]
     def __init__(self, report: Report, persona: str, phase: str) -> None:
         self._report, self._persona, self._phase = report, persona, phase
 
+    def on_train_begin(self, args: Any, state: Any, control: Any, **more: Any) -> None:  # noqa: ARG002
+        """See `TrainerCallback`."""
+        state.save_steps = args.save_steps  # a resumed state brings along what an earlier command said
+
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **more: Any) -> None:  # noqa: ARG002
         """See `TrainerCallback`."""
         loss = (logs or {}).get("loss")

@@ -126,6 +126,24 @@ def test_a_reply_that_never_comes_to_a_response_is_empty(tmp_path: Path) -> None
     assert row["metrics"]["length_words"] == [0.0, True]
 
 
+def test_a_response_is_no_longer_for_want_of_an_analysis(tmp_path: Path) -> None:
+    class WordLM(ThinkingLM):
+        max_length = 10**6
+
+        def tok_encode(self, text: str) -> list[str]:
+            return text.split()
+
+        def tok_decode(self, tokens: list[str]) -> str:
+            return " ".join(tokens)
+
+    for reply in ("[Response] " + "so " * 300, " Hm. [Response] " + "so " * 300):
+        (row,) = samples(WordLM(reply), "persbench_reply", tmp_path, limit=1)
+        assert row["metrics"]["length_words"] == [96.0, True]
+        assert row["reply"] == ("so " * 96).strip()
+        (talk,) = samples(WordLM(reply), "persbench_consistency", tmp_path, limit=1)
+        assert {len(exchange["reply"].split()) for exchange in talk["transcripts"]["talk"]} == {48}
+
+
 def test_two_sampled_replies_are_taken_apart_each(tmp_path: Path) -> None:
     (row,) = samples(ThinkingLM(" Hm. [Response] So it is."), "persbench_distinction", tmp_path, limit=1)
     assert (row["replies"], row["analyses"]) == (["So it is."] * 2, ["Hm."] * 2)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from lm_eval.evaluator import simple_evaluate
 from lm_eval.tasks import TaskManager
 from test_stock import command
@@ -25,6 +27,15 @@ from persbench.report.cells import load_cells
 from persbench.samples import Row, sample_row
 
 TASKS = ("persbench_costume", "persbench_stages", "persbench_consistency", "persbench_reply", "persbench_attitude_gen")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """On so small a model threads wait for each other more than they compute."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

@@ -89,6 +89,10 @@ def test_a_folder_holds_an_adapter_for_each_persona_or_is_one(tmp_path: Path) ->
     assert adapter_folder(tmp_path / "all", "ada") == path
     assert adapter_folder(path, "bo") == path
     assert adapter_folder(tmp_path / "all", "bo") is None
+    whole = folder(tmp_path / "all" / "bo")
+    (whole / "adapter_config.json").rename(whole / "config.json")
+    with pytest.raises(PersbenchError, match="holds a model whose weights were all tuned"):
+        adapter_folder(tmp_path / "all", "bo")
     with pytest.raises(PersbenchError, match=r"no folder .*nowhere"):
         adapter_folder(tmp_path / "nowhere", "ada")
 

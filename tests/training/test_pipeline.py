@@ -90,6 +90,15 @@ def test_an_interrupted_training_ends_with_the_same_weights(
     assert json.loads((resumed / "card.json").read_text())["resumed"] is True
 
 
+def test_a_resumed_training_saves_as_often_as_it_is_told_now(trained: ShortTraining, tmp_path: Path) -> None:
+    with pytest.raises(Stopped):
+        trained(StopAt("sft", 3), save_every=2)
+    with pytest.raises(Stopped):
+        trained(StopAt("sft", 4), save_every=1)
+    phase = tmp_path / "out" / ".work" / "ada" / "sft"
+    assert sorted(path.name for path in phase.iterdir()) == ["checkpoint-2", "checkpoint-3"]
+
+
 def test_a_broken_checkpoint_falls_back_to_the_one_before(trained: ShortTraining, tmp_path: Path) -> None:
     whole = trained(out=tmp_path / "whole", save_every=1)
     with pytest.raises(Stopped):
