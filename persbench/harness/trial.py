@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 TOKENS = [5 + i * 7 % 90 for i in range(24)]
 INPUTS = [TOKENS[:12], TOKENS[:8] + TOKENS[14:20], TOKENS[:8] + TOKENS[18:24], TOKENS[:4] + TOKENS[20:]]
 WANTED = [[7, 8], [9, 10], [11, 12], [13, 14]]
+# What bfloat16's rounding may move replies by, on average over the trial, in units of the logits' spread. Measured on
+# SmolLM2-135M and six adapters: the right mask 0.026-0.037 (single steps up to 0.15; the model's own cache against its
+# own whole pass 0.016-0.031), a mask that hides a row's first token or shows every place 0.10-0.28.
+ROUNDING, MOST = 0.06, 0.25
 
 
 def obstacle(lm: PrefixLM, what: str) -> str:
@@ -35,15 +39,18 @@ def obstacle(lm: PrefixLM, what: str) -> str:
         return f"its cache has layers that cannot be forked ({', '.join(kinds)})"
     computed, kept, lm.kept = lm.tokens_computed, lm.kept, KeptPrefixes()
     try:
-        worst = _scores(lm) if what == "scores" else _replies(lm)
+        parted = _scores(lm) if what == "scores" else _replies(lm)
     except Exception as error:  # noqa: BLE001 - see above
         return f"a trial of shared prefixes failed ({type(error).__name__}: {error})"
     finally:
         lm.tokens_computed, lm.kept = computed, kept
-    # Scores are nats; logits are compared in units of their spread, since bfloat16 rounds the large ones coarsely.
-    # Attention that sees the wrong tokens moves them by about one spread; bfloat16 alone by up to an eighth of it.
-    tolerance = (1e-2, 1e-3) if lm.model.dtype == torch.float32 else (0.5, 0.25)
-    return "" if worst < tolerance[what == "replies"] else f"its {what} change by {worst:.3f} when prefixes are shared"
+    differences = torch.tensor(parted)
+    worst, mean = float(differences.max()), float(differences.mean())  # a NaN among them makes both NaN, and so a no
+    if lm.model.dtype == torch.float32:
+        agree = worst < (1e-2 if what == "scores" else 1e-3)
+    else:
+        agree = worst < 0.5 if what == "scores" else worst < MOST and mean < ROUNDING  # noqa: PLR2004 - in nats
+    return "" if agree else f"its {what} change by {worst:.3f} when prefixes are shared"
 
 
 def _plain(lm: PrefixLM, tokens: list[int]) -> torch.Tensor:
@@ -52,8 +59,8 @@ def _plain(lm: PrefixLM, tokens: list[int]) -> torch.Tensor:
     return logits.float()
 
 
-def _scores(lm: PrefixLM) -> float:
-    """Largest difference in nats between shared and plain scores."""
+def _scores(lm: PrefixLM) -> list[float]:
+    """Differences in nats between shared and plain scores."""
     alone = []
     for tokens, wanted in zip(INPUTS, WANTED, strict=True):
         rows = torch.log_softmax(_plain(lm, tokens)[-len(wanted) :], dim=-1)
@@ -61,12 +68,12 @@ def _scores(lm: PrefixLM) -> float:
     scorer = lm.scorer(12)
     with tree_attention(lm.model):
         shared = scorer.score(INPUTS, WANTED, DynamicCache(config=lm.model.config))
-    return max(abs(a - b) for (a, _), b in zip(shared, alone, strict=True))
+    return [abs(a - b) for (a, _), b in zip(shared, alone, strict=True)]
 
 
-def _replies(lm: PrefixLM) -> float:
-    """Largest mean difference of logits, over their spread, between replies generated together and alone."""
-    worst = 0.0
+def _replies(lm: PrefixLM) -> list[float]:
+    """Mean differences of logits, over their spread, between replies generated together and alone, token by token."""
+    parted = []
     seen: list[tuple[Reply, torch.Tensor]] = []
     replies = [Reply(tokens, 3) for tokens in INPUTS]
     for _ in range(2):
@@ -81,5 +88,5 @@ def _replies(lm: PrefixLM) -> float:
         replies = [Reply(reply.prompt + reply.tokens + [17, 23], 3) for reply in replies]
     for reply, logits in seen:
         alone = _plain(lm, reply.prompt)[-1]
-        worst = max(worst, float((alone - logits).abs().mean() / alone.std()))
-    return worst
+        parted.append(float((alone - logits).abs().mean() / alone.std()))
+    return parted

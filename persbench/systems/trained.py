@@ -6,6 +6,7 @@ message, an analysis before the response. Only here does the evaluation wing tou
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -163,7 +164,13 @@ def attach(model: Any, folder: Path) -> None:
     if not (folder / WEIGHTS).is_file():
         raise PersbenchError(f"cannot use the adapter in {folder}: it has no {WEIGHTS} (pickled weights are not read).")
     try:
-        PeftModel.from_pretrained(model, str(folder))
+        with warnings.catch_warnings():
+            # Neither is for us: the table of tied rows is a copy of its own here, and nothing is merged or checkpointed.
+            warnings.filterwarnings("ignore", message="Model has `tie_word_embeddings=True` and a tied layer")
+            warnings.filterwarnings(
+                "ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning
+            )
+            PeftModel.from_pretrained(model, str(folder))
     except (OSError, ValueError, RuntimeError, ImportError, KeyError, TypeError) as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise PersbenchError(f"cannot use the adapter in {folder}: {first}") from error

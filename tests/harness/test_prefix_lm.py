@@ -16,7 +16,9 @@ from transformers import MistralConfig, MistralForCausalLM
 from persbench.harness.documents import documents_of
 from persbench.harness.prefix_lm import PrefixLM
 from persbench.harness.rendering import render
+from persbench.harness.row_cache import RowCache
 from persbench.harness.token_tree import distinct_tokens
+from persbench.harness.trial import obstacle
 from persbench.models.fetch import fetch_model
 from persbench.packs.bundled import fake_pack
 from persbench.packs.load import load_pack
@@ -108,3 +110,21 @@ def test_smollm2_scores_within_a_thousandth_of_hf_s(batch_size: int) -> None:
         for i, text in enumerate(row["candidates"])
     ]
     assert [f[0] for f in scores(shared, asked)] == pytest.approx([p[0] for p in scores(plain, asked)], abs=1e-3)
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("hidden", [False, True])
+def test_smollm2_in_bfloat16_shares_replies_and_not_under_a_wrong_mask(
+    hidden: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lm = PrefixLM(pretrained=str(fetch_model()), dtype="bfloat16", device="cpu", batch_size=16)
+    whole = RowCache.mask
+
+    def mask(cache: RowCache, places: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+        shown = whole(cache, places, dtype).clone()
+        shown[..., :1] = torch.finfo(dtype).min  # the first token of each row
+        return shown
+
+    if hidden:
+        monkeypatch.setattr(RowCache, "mask", mask)
+    assert bool(obstacle(lm, "replies")) is hidden

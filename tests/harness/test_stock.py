@@ -115,7 +115,7 @@ def repeated_runs_are_never_pooled(folder: Path) -> None:
 @pytest.mark.model
 @pytest.mark.parametrize(
     ("backend", "module", "tasks"),
-    [("hf", "lm_eval", "persbench_costume,persbench_reply"), ("persbench-prefix", "persbench.lm_eval", LIVE)],
+    [("hf", "lm_eval", ALIGNMENT), ("persbench-prefix", "persbench.lm_eval", LIVE)],
 )
 def test_smollm2_gives_the_same_by_both_ways_and_from_empty_caches(
     tmp_path: Path, backend: str, module: str, tasks: str

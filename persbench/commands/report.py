@@ -1,0 +1,133 @@
+"""Read results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from persbench.commands.console import err_console, names_in, next_step, out_console
+from persbench.errors import PersbenchError, UnknownNameError
+
+if TYPE_CHECKING:
+    from persbench.report.cells import Cell
+
+app = typer.Typer(help="Read results.", no_args_is_help=True)
+paper = typer.Typer(help="The paper's tables, on your data.", no_args_is_help=True)
+
+
+@app.command()
+def table(
+    folder: Annotated[Path, typer.Argument(help="What `persbench run --out` or `lm_eval run --output_path` wrote.")],
+    style: Annotated[str, typer.Option("--format", help="text, markdown or csv.")] = "text",
+) -> None:
+    """Print the board: every system with intervals, counts, chance levels and signatures."""
+    from persbench.report import table as tables
+    from persbench.report.board import lines_of, table_titles
+
+    writers = {"text": tables.terminal_board, "markdown": tables.markdown_board, "csv": tables.csv_board}
+    if style not in writers:
+        raise UnknownNameError("format", style, list(writers))
+    cells = cells_of(folder)
+    board = writers[style]({name: lines_of(cells, name) for name in table_titles()})
+    if isinstance(board, str):
+        typer.echo(board, nl=False)
+    else:
+        out_console.print(board)
+        next_step(f"persbench report table {folder} --format markdown")
+
+
+@app.command()
+def compare(
+    folder: Annotated[Path, typer.Argument(help="What `persbench run --out` wrote.")],
+    baseline: Annotated[str, typer.Option(help="System that the others are held against.")] = "prompt",
+    tables: Annotated[str, typer.Option(help="Comma-separated tables of the board.")] = "board",
+) -> None:
+    """Hold every system against a baseline on the same items: paired differences, Holm, signs (Markdown)."""
+    from persbench.report.compare import comparisons, markdown_comparisons
+
+    found = comparisons(cells_of(folder, one_setting=True), baseline, tables=names_in(tables))
+    if not found:
+        raise PersbenchError(f"{folder} holds no other system with items of {baseline}: run several --systems into it.")
+    typer.echo(markdown_comparisons(found, baseline), nl=False)
+
+
+@app.command()
+def twins(folder: Annotated[Path, typer.Argument(help="Results of a run with choice tasks and their twins.")]) -> None:
+    """Say how far choices by likelihood agree with the same choices by letter (Markdown)."""
+    from persbench.report.twins import agreements, markdown_agreements
+
+    found = agreements(cells_of(folder, one_setting=True))
+    if not found:
+        raise PersbenchError(
+            f"{folder} holds no choice task together with its twin: "
+            "run --tasks persbench,persbench_gen into one --out first."
+        )
+    typer.echo(markdown_agreements(found), nl=False)
+
+
+@app.command()
+def confusion(
+    folder: Annotated[Path, typer.Argument(help="Results of a run with persbench_who_said, or its twin.")],
+    raw: Annotated[bool, typer.Option("--raw", help="Log-likelihoods as they are, without anchors.")] = False,
+) -> None:
+    """Say whose answers each system takes for the persona's own, by persona and stage (Markdown)."""
+    from persbench.report.confusion import confusions, markdown_confusions
+
+    found = confusions(cells_of(folder, one_setting=True), raw=raw)
+    if not found:
+        raise PersbenchError(f"{folder} holds no who-said items: run --tasks persbench_who_said into it first.")
+    typer.echo(markdown_confusions(found), nl=False)
+
+
+@app.command("inventory")
+def report_inventory(
+    folder: Annotated[Path, typer.Argument(help="Results of persbench_traits with an IPIP-NEO as --instrument.")],
+    sex: Annotated[str, typer.Option(help="Of the norms: M, F, or N for the mean of both.")] = "N",
+    age: Annotated[int, typer.Option(help="Of the norms, 10 to 110.")] = 40,
+) -> None:
+    """Score whole IPIP-NEO inventories by five-factor-e: percentiles by persona and stage (Markdown)."""
+    from persbench.report.inventories import inventories, markdown_inventories
+
+    found = inventories(cells_of(folder, one_setting=True), sex=sex, age=age)
+    if not found:
+        raise PersbenchError(
+            f"{folder} holds no trait items: run --tasks persbench_traits --instrument FILE.csv first."
+        )
+    typer.echo(markdown_inventories(found, sex=sex, age=age), nl=False)
+
+
+@app.command()
+def sorting() -> None:
+    """Say what sorting free replies to induction prompts is worth: agreement with labels (Markdown)."""
+    from persbench.models.embedder import default_embedder
+    from persbench.report.sorting import markdown_examination
+    from persbench.scoring.reply_examination import examine
+
+    typer.echo(markdown_examination(examine(default_embedder())), nl=False)
+
+
+@paper.command("table-1")
+def paper_table_1(
+    pack: Annotated[str | None, typer.Argument(help="Folder of a pack, or a bundled world.")] = None,
+) -> None:
+    """Count raw material and data set by persona, in the layout of the paper's table 1 (Markdown)."""
+    from persbench.data.counts import markdown_table, table_1
+    from persbench.packs.bundled import resolve_pack
+    from persbench.packs.load import load_pack
+
+    typer.echo(markdown_table(table_1(load_pack(resolve_pack(pack)))))
+
+
+def cells_of(folder: Path, *, one_setting: bool = False) -> list[Cell]:
+    """Read results, and say what is left out; refuse two settings of one system where they could not stand apart."""
+    from persbench.report.cells import load_cells
+    from persbench.report.duplicates import require_one_setting
+
+    cells, faults = load_cells(folder)
+    for fault in faults:
+        err_console.print(f"left out: {fault}", style="yellow", highlight=False, markup=False, soft_wrap=True)
+    if one_setting:
+        require_one_setting(cells)
+    return cells
