@@ -165,7 +165,7 @@ def attach(model: Any, folder: Path) -> None:
         raise PersbenchError(f"cannot use the adapter in {folder}: it has no {WEIGHTS} (pickled weights are not read).")
     try:
         with warnings.catch_warnings():
-            # Neither is for us: the table of tied rows is a copy of its own here, and nothing is merged or checkpointed.
+            # Neither is for us: tied tables are copied before this, and nothing is merged or checkpointed.
             warnings.filterwarnings("ignore", message="Model has `tie_word_embeddings=True` and a tied layer")
             warnings.filterwarnings(
                 "ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning
