@@ -2,7 +2,7 @@
 
 lm-eval's `hf` pads a batch to its longest row, copies the whole cache at every token and holds the shared prompt once a
 row. Here every row has a place of its own in a buffer that is written in place, and the stem is read by all rows in one
-matrix product (as in Hydragen, arXiv 2402.05099: the softmax runs over both parts, so the result is the same).
+product (as in Hydragen, arXiv 2402.05099: the softmax runs over both parts, so the result is the same).
 """
 
 from __future__ import annotations
@@ -15,12 +15,15 @@ from transformers import AttentionInterface
 from transformers.cache_utils import Cache
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, AttentionMaskInterface
 
+from persbench.harness.joined_softmax import attended, joined, serves
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from persbench.harness.kept_prefixes import Layers
 
 ATTENTION = "persbench_rows"
+Layer = tuple[torch.Tensor, torch.Tensor]  # keys and values
 
 
 class RowCache(Cache):  # type: ignore[misc]
@@ -155,22 +158,41 @@ def attend(
     rows, heads, tokens, size = query.shape
     shared = key.shape[1]
     group = heads // shared
-    asked = query.reshape(rows, shared, group * tokens, size) * (size**-0.5 if scaling is None else scaling)
-    scores = (asked @ key.transpose(-1, -2)).view(rows, shared, group, tokens, -1) + attention_mask[:, :, None]
-    scores = scores.view(rows, shared, group * tokens, -1)
-    if not stem:
-        weights = scores.softmax(dim=-1, dtype=torch.float32).to(query.dtype)
-        found = weights @ value
-    else:
-        stem_keys, stem_values = stem[module.layer_idx]
-        flat = asked.transpose(0, 1).reshape(shared, rows * group * tokens, size)
-        before = (flat @ stem_keys.transpose(-1, -2)).view(shared, rows, group * tokens, -1)
-        length = before.shape[-1]
-        weights = torch.cat([before.transpose(0, 1), scores], dim=-1)
-        weights = weights.softmax(dim=-1, dtype=torch.float32).to(query.dtype)
-        seen = weights[..., :length].transpose(0, 1).reshape(shared, rows * group * tokens, length) @ stem_values
-        found = weights[..., length:] @ value + seen.view(shared, rows, group * tokens, -1).transpose(0, 1)
+    scale = size**-0.5 if scaling is None else scaling
+    asked = query.reshape(rows, shared, group * tokens, size)
+    mask = attention_mask[:, :, None].expand(-1, -1, group, -1, -1).reshape(rows, 1, group * tokens, -1)
+    before = stem[module.layer_idx] if stem else None
+    attend_parts = _by_parts if serves(query.device) else _by_products
+    found = attend_parts(asked, (key, value), before, mask, scale)
     return found.reshape(rows, heads, tokens, -1).transpose(1, 2).contiguous(), None
+
+
+def _by_parts(asked: torch.Tensor, own: Layer, stem: Layer | None, mask: torch.Tensor, scale: float) -> torch.Tensor:
+    """Attend to the rows and to the stem each by itself: several times faster on a CPU than batched products."""
+    part = attended(asked, *own, mask, scale)
+    if stem is None:
+        return part[0]
+    rows, shared, count, _ = asked.shape
+    flat = asked.transpose(0, 1).flatten(1, 2)[None]
+    average, weight = attended(flat, stem[0][None], stem[1][None], None, scale)
+    average = average.view(shared, rows, count, -1).transpose(0, 1)
+    return joined((average, weight.view(shared, rows, count).transpose(0, 1)), part)
+
+
+def _by_products(asked: torch.Tensor, own: Layer, stem: Layer | None, mask: torch.Tensor, scale: float) -> torch.Tensor:
+    """Attend to both in matrix products under one softmax, on any device."""
+    key, value = own
+    asked = asked * scale
+    scores = asked @ key.transpose(-1, -2) + mask
+    if stem is None:
+        return scores.softmax(dim=-1, dtype=torch.float32).to(asked.dtype) @ value
+    rows, shared, count, _ = asked.shape
+    flat = asked.transpose(0, 1).flatten(1, 2)
+    before = (flat @ stem[0].transpose(-1, -2)).view(shared, rows, count, -1).transpose(0, 1)
+    weights = torch.cat([before, scores], dim=-1).softmax(dim=-1, dtype=torch.float32).to(asked.dtype)
+    length = before.shape[-1]
+    seen = weights[..., :length].transpose(0, 1).flatten(1, 2) @ stem[1]
+    return weights[..., length:] @ value + seen.view(shared, rows, count, -1).transpose(0, 1)
 
 
 AttentionInterface.register(ATTENTION, attend)

@@ -1,8 +1,7 @@
 """Attention of a piece of the token tree on a CPU: branches that never see each other are not multiplied.
 
 Under one mask over past and piece, most of the piece's own square is masked, and yet computed. Here all tokens attend
-to the path before the piece in one unmasked call, each branch to itself in a small one, and the two softmaxes are
-joined by their normalisers (as in FlashAttention, arXiv 2205.14135, section 3.1), which gives the same numbers.
+to the path before the piece in one unmasked call and each branch to itself in a small one.
 """
 
 from __future__ import annotations
@@ -16,14 +15,14 @@ from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, AttentionMaskInterface
 
+from persbench.harness.joined_softmax import attended, joined, serves
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     Blocks = list[tuple[int, int]]
 
 ATTENTION = "persbench_tree"
-# Of a torch that lacks it nothing is asked: attention is then transformers' own.
-_FLASH: Any = getattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu", None)
 _BLOCKS: ContextVar[Blocks | None] = ContextVar("branches of the piece", default=None)
 
 
@@ -68,15 +67,14 @@ def attend(
         return found
     group = query.shape[1] // key.shape[1]
     key, value = repeat_kv(key, group), repeat_kv(value, group)
-    before, weight = _FLASH(query, key[:, :, :past], value[:, :, :past], scale=scaling)
+    before, weight = attended(query, key[:, :, :past], value[:, :, :past], None, scaling)
     parts = []
     for start, stop in blocks:
-        own = slice(past + start, past + stop)
-        mask = attention_mask[:, :, start:stop, own]
-        part, size = _FLASH(query[:, :, start:stop], key[:, :, own], value[:, :, own], attn_mask=mask, scale=scaling)
-        # Each is an average under its own softmax; the path's share in the joint one follows from the normalisers.
-        share = torch.sigmoid(weight[:, :, start:stop] - size).unsqueeze(-1).to(part.dtype)
-        parts.append(part + (before[:, :, start:stop] - part) * share)
+        own, asked = slice(past + start, past + stop), slice(start, stop)
+        itself = attended(
+            query[:, :, asked], key[:, :, own], value[:, :, own], attention_mask[:, :, asked, own], scaling
+        )
+        parts.append(joined((before[:, :, asked], weight[:, :, asked]), itself))
     return torch.cat(parts, dim=2).transpose(1, 2).contiguous(), None
 
 
@@ -88,7 +86,7 @@ AttentionMaskInterface.register(ATTENTION, ALL_MASK_ATTENTION_FUNCTIONS["sdpa"])
 def tree_attention(model: Any) -> Iterator[None]:
     """Let a model on a CPU attend by branches inside the block, where its attention is transformers' sdpa."""
     usual = model.config._attn_implementation  # noqa: SLF001 - transformers has no public reader
-    if usual != "sdpa" or model.device.type != "cpu" or _FLASH is None:
+    if usual != "sdpa" or not serves(model.device):
         yield
         return
     model.set_attn_implementation(ATTENTION)
