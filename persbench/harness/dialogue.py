@@ -21,7 +21,7 @@ from persbench.harness.ranks import most, world_size
 from persbench.models.trained_form import split_reply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from persbench.harness.anchors import AnchorStore
     from persbench.harness.rendering import ChatTemplate, Rendered
@@ -70,6 +70,7 @@ class Speaker:
         settings: Generation settings of a reply, with its analysis where it opens with one.
         store: Replies of the untuned model without a persona, looked up first and added to; None for none.
         analysis: Whether replies open with an analysis: it is kept, and not heard.
+        known: Replies that this model gave before, as `said` of another speaker with the same settings.
     """
 
     def __init__(
@@ -80,9 +81,11 @@ class Speaker:
         store: AnchorStore | None = None,
         *,
         analysis: bool = False,
+        known: Mapping[str, str] | None = None,
     ) -> None:
         self.lm, self.chat_template, self.settings, self.store = lm, chat_template, settings, store
         self.analysis = analysis
+        self.said = dict(known or {})
 
     def play(self, talks: list[Talk]) -> None:
         """Play all conversations to their end, or to their fault.
@@ -140,15 +143,19 @@ class Speaker:
         """Generate a reply to each context; equal contexts, as where two conversations have not parted yet, once."""
         rest = json.dumps(self.settings, sort_keys=True)
         keys = [request_key(rendered, rest) for rendered in contexts]
-        found: dict[str, str | Exception] = {}
+        found: dict[str, str | Exception] = {key: self.said[key] for key in keys if key in self.said}
         if self.store is not None:
             found |= {key: reply for key in keys if (reply := self.store.get_reply(key)) is not None}
         missing = {key: rendered for key, rendered in zip(keys, contexts, strict=True) if key not in found}
         if most(self.lm, len(missing)):
             fresh = self._generate(list(missing.values()))
             found |= zip(missing, fresh, strict=True)
-            if self.store is not None:
-                self.store.add([(k, r) for k, r in zip(missing, fresh, strict=True) if isinstance(r, str)])
+            # What is at fault may come right next time, and is neither remembered nor stored.
+            self.said |= {k: str(r) for k, r in zip(missing, fresh, strict=True) if not self._fault(r)}
+        if self.store is not None:
+            new = [key for key in dict.fromkeys(keys) if key in self.said and self.store.get_reply(key) is None]
+            if new:
+                self.store.add([(key, self.said[key]) for key in new])
         return [found[key] for key in keys]
 
     def _generate(self, contexts: list[Rendered]) -> Sequence[str | Exception]:

@@ -12,7 +12,7 @@ from persbench.errors import PersbenchError
 from persbench.harness import analysis
 from persbench.harness.adapters import untuned
 from persbench.harness.anchors import AnchorStore, Unit, calm_likelihoods, default_folder
-from persbench.harness.backend import backend_fingerprint
+from persbench.harness.backend import adapter_of, backend_fingerprint
 from persbench.harness.choosing import ChoiceTask, Scores, both
 from persbench.harness.dialogue import Speaker, Talk
 from persbench.harness.documents.base import branch
@@ -39,7 +39,11 @@ class LiveTask(ChoiceTask):
     """
 
     def unfold(self, documents: list[Document], lm: Any, chat_template: ChatTemplate | None) -> None:
-        """Play all scripts of all documents, and hang the probes on their histories.
+        """Play all scripts of all documents, and hang the probes on their histories."""
+        self.play(documents, lm, chat_template)
+
+    def play(self, documents: list[Document], lm: Any, chat_template: ChatTemplate | None) -> Speaker:
+        """Do what `unfold` does, and return who spoke.
 
         Raises:
             PersbenchError: The model cannot be reached from the task.
@@ -73,6 +77,7 @@ class LiveTask(ChoiceTask):
                 doc["left_out"] = max(talk.less for talk in own.values())
             if not doc["branches"]:  # lm-eval loses a document without a request
                 doc["branches"] = [branch("none", doc["ask"], doc["messages"])]
+        return speaker
 
     def fit(self, doc: Document, found: Document, lm: Any, chat_template: ChatTemplate | None) -> Rendered:  # noqa: ARG002
         """Render a probe, whose history was cut to the model's context already."""
@@ -161,16 +166,21 @@ class ConsistencyTask(LiveTask):
 
     def unfold(self, documents: list[Document], lm: Any, chat_template: ChatTemplate | None) -> None:
         """Play the dialogues, and the same user turns without a persona, against which drift is measured."""
-        super().unfold(documents, lm, chat_template)
+        speaker = self.play(documents, lm, chat_template)
         if "drift" in self.METRICS:  # its twin, for endpoints without log-likelihoods, has none
+            # What the untuned model said to the same messages need not be said again: all of it, where the system is
+            # `vanilla`.
+            known = speaker.said if adapter_of(lm) is None else {}
             with untuned(lm):
-                self._calm(documents, lm, chat_template)
+                self._calm(documents, lm, chat_template, known)
 
-    def _calm(self, documents: list[Document], lm: Any, chat_template: ChatTemplate | None) -> None:
+    def _calm(
+        self, documents: list[Document], lm: Any, chat_template: ChatTemplate | None, known: dict[str, str]
+    ) -> None:
         """Give every probe the candidates' log-likelihoods at the same place of the no-persona dialogue."""
         folder = (self.config.metadata or {}).get("anchors")
         store = AnchorStore(Path(folder) if folder else default_folder(), backend_fingerprint(lm))
-        speaker = Speaker(lm, chat_template, self.reply_settings, store)
+        speaker = Speaker(lm, chat_template, self.reply_settings, store, known=known)
         talks = {tuple(doc["scripts"]["talk"]): Talk(_nobody, doc["scripts"]["talk"]) for doc in documents}
         speaker.play(list(talks.values()))
         probes: list[Document] = []

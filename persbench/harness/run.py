@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from persbench.harness.backend import (
 )
 from persbench.harness.cell import Cell, now, pack_facts, run_cell
 from persbench.harness.documents import documents_of
+from persbench.harness.jobs import shared_out
 from persbench.harness.reply import embedder_named
 from persbench.harness.sanity_cells import SURFACE_TASKS, rules_of, sanity_rows
 from persbench.harness.task_index import TaskFile, expand, tasks_folder
@@ -36,7 +38,7 @@ from persbench.scoring.sanity import PREFIX
 from persbench.systems.registry import get_system
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from persbench.harness.settings import RunSettings
     from persbench.packs.pack import Pack, PersonaData
@@ -70,7 +72,14 @@ def run(settings: RunSettings, notice: Notice) -> list[Path]:
         with FileLock(settings.out / ".lock").acquire(timeout=0):
             done = _sanity_cells(settings.out, sanity, pack, tasks, notice)
             if systems:
-                done += _model_cells(settings, voices_of(systems, pack, personas, settings), pack, tasks, notice)
+                voices_of(systems, pack, personas, settings)  # bad names and folders are told before anything is loaded
+                jobs = min(settings.jobs, len(personas))
+                work = partial(_personas, settings)
+                names = [data.persona.id for data in personas]
+                if jobs > 1:
+                    done += shared_out(work, names, jobs, notice, settings.out / "logs")
+                else:
+                    done += work(names, notice)
             return done
     except Timeout:
         raise PersbenchError(f"another run writes to {settings.out}: wait for it, or choose another --out.") from None
@@ -96,6 +105,14 @@ def _sanity_cells(out: Path, names: list[str], pack: Pack, tasks: list[TaskFile]
             paths.append(cell.path)
     notice(f"sanity systems: {len(names)} rules on every choice item of the pack")
     return paths
+
+
+def _personas(settings: RunSettings, names: Sequence[str], notice: Notice) -> list[Path]:
+    """Evaluate the systems that speak through a model as these personas."""
+    pack = with_instrument(load_pack(settings.pack), settings.instrument)
+    systems, _ = split_systems(settings.systems)
+    voices = voices_of(systems, pack, [pack.persona(name) for name in names], settings)
+    return _model_cells(settings, voices, pack, expand(settings.tasks, tasks_folder()), notice)
 
 
 def _model_cells(

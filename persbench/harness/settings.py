@@ -39,6 +39,7 @@ class RunSettings:
         embedder: Folder or hub id of the sentence embedder for reply overlap; the default one if None.
         instrument: CSV of a personality scale in the place of the pack's trait statements.
         analysis: What stands before a candidate of a system that thinks: its own `greedy` analysis, or `none`.
+        jobs: Processes that share the personas, and the cores of the processor.
     """
 
     model: str | None
@@ -60,6 +61,7 @@ class RunSettings:
     embedder: str | None = None
     instrument: Path | None = None
     analysis: str = "greedy"
+    jobs: int = 1
 
     @property
     def seeds(self) -> tuple[int, int, int, int]:

@@ -177,7 +177,12 @@ def score(
         part = logits[start : start + chunk].to(dtype or logits.dtype)
         inside = (rows >= start) & (rows < start + chunk)
         row, token = rows[inside] - start, tokens[inside]
-        # As log_softmax does it, without writing the whole vocabulary out.
-        found.append((part[row, token] - part.logsumexp(dim=-1)[row]).double().cpu())
-        best.append((part.argmax(dim=-1)[row] == token).cpu())
+        asked, highest = part[row, token], part.amax(dim=-1)
+        first = asked == highest[row]
+        if first.any():  # several may be the highest: greedy decoding takes the first of them
+            first = part.argmax(dim=-1)[row] == token
+        # As log_softmax does it, without writing the whole vocabulary out again.
+        shifted = part - highest[:, None] if part.dtype == logits.dtype else part.sub_(highest[:, None])
+        found.append((asked - highest[row] - shifted.exp_().sum(dim=-1).log()[row]).double().cpu())
+        best.append(first.cpu())
     return torch.cat(found), torch.cat(best)

@@ -144,6 +144,22 @@ def test_stored_replies_are_not_asked_again(tmp_path: Any) -> None:
     assert [t.exchanges for t in repeated] == [t.exchanges for t in said]
 
 
+def test_what_a_speaker_said_is_not_said_again_and_faults_are_not_remembered(tmp_path: Any) -> None:
+    first = Speaker(Recorder(), FakeLM().apply_chat_template, SETTINGS)
+    said, again, store = talks(3), talks(3), AnchorStore(tmp_path, "m")
+    first.play(said)
+    lm = Recorder()
+    play(lm, again, known=first.said, store=store)
+    assert lm.batches == []
+    assert [t.exchanges for t in again] == [t.exchanges for t in said]
+    assert {store.get_reply(key) for key in first.said} == set(first.said.values())
+    broken = Speaker(Recorder(talk1=""), FakeLM().apply_chat_template, SETTINGS, AnchorStore(tmp_path / "b", "m"))
+    broken.play(talks(3))
+    assert len(broken.said) == 6
+    play(lm, talks(3), known=broken.said)
+    assert [len(batch) for batch in lm.batches] == [1, 1, 1], "the broken one alone"
+
+
 def test_instances_are_lm_eval_s_own() -> None:
     seen: list[Any] = []
 

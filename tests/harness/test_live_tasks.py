@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,27 @@ def test_transcripts_are_saved_and_the_probes_never_enter_them(tmp_path: Path) -
                 assert len(exchanges) == max(probe["after"] for probe in row["probes"][name])
                 asked = {exchange["user"] for exchange in exchanges}
                 assert not asked & {probe["ask"] for probe in row["probes"][name][1:]} - {exchanges[0]["user"]}
+
+
+@pytest.mark.parametrize(("system", "times"), [("vanilla", 1), ("prompt", 2)])
+def test_the_no_persona_dialogue_costs_vanilla_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: str, times: int
+) -> None:
+    usual, calls = FakeLM.generate_until, list[str]()
+
+    def counted(self: FakeLM, requests: Any, disable_tqdm: bool = True) -> list[str]:
+        calls.extend(str(request.args[0]) for request in requests)
+        return usual(self, requests, disable_tqdm)
+
+    monkeypatch.setattr(FakeLM, "generate_until", counted)
+    wanted = replace(settings(tmp_path), systems=(system,), tasks=("persbench_consistency",))
+    rows = load_record(run(wanted, lambda _: None)[0]).tasks["persbench_consistency"]["samples"]
+    distinct = len({tuple(e["user"] for e in row["transcripts"]["talk"]) for row in rows})
+    turns = len(rows[0]["transcripts"]["talk"])
+    assert len(calls) == len(set(calls))
+    if system == "vanilla":
+        assert len(calls) <= distinct * turns
+    assert all(row["metrics"]["drift"] == [0.0, True] for row in rows) is (times == 1)
 
 
 def stock(lm: FakeLM, anchors: Path) -> dict[str, dict[str, dict[str, Any]]]:

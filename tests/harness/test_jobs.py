@@ -1,0 +1,70 @@
+"""Several processes write what one would, and what goes wrong in one of them is told."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from persbench.errors import PersbenchError
+from persbench.harness.jobs import shared_out
+from persbench.harness.run import run
+from persbench.harness.settings import RunSettings
+from persbench.packs.bundled import fake_pack
+from persbench.records import load_record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+def settings(out: Path, **more: object) -> RunSettings:
+    made = RunSettings(
+        model="any", pack=fake_pack(), out=out, backend="persbench-fake", systems=("vanilla", "prompt"),
+        tasks=("persbench_attitude",), anchors=out / "anchors",
+    )  # fmt: skip
+    return replace(made, **more)  # type: ignore[arg-type]
+
+
+def test_two_processes_write_what_one_writes(tmp_path: Path) -> None:
+    lines: list[str] = []
+    one = [load_record(path) for path in run(settings(tmp_path / "one"), lambda _: None)]
+    two = [load_record(path) for path in run(settings(tmp_path / "two", jobs=2), lines.append)]
+
+    def scores(records: list[object]) -> dict[tuple[str, str], object]:
+        return {(r.system, r.persona): r.tasks for r in records}  # type: ignore[attr-defined]
+
+    assert scores(list(two)) == scores(list(one))
+    assert len(two) == 4
+    assert sum("vanilla as" in line for line in lines) == 2
+    lines.clear()
+    run(settings(tmp_path / "two", jobs=2), lines.append)
+    assert not any(" as " in line for line in lines), "finished before"
+
+
+def act(out: Path, share: Sequence[str], notice: Callable[[str], None]) -> list[Path]:
+    for name in share:
+        notice(f"at {name}")
+        if name == "bad":
+            raise PersbenchError("bad: mend it")
+        if name == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        (out / name).write_text(name)
+    return [out / name for name in share]
+
+
+def test_a_fault_in_one_share_is_told_and_the_others_end(tmp_path: Path) -> None:
+    lines: list[str] = []
+    with pytest.raises(PersbenchError, match="bad: mend it"):
+        shared_out(partial(act, tmp_path), ["a", "bad", "c", "never"], 2, lines.append, tmp_path / "logs")
+    assert {path.name for path in tmp_path.iterdir()} == {"a", "c", "logs"}
+    assert sorted(lines) == ["at a", "at bad", "at c"]
+
+
+def test_a_killed_process_is_an_error_with_a_next_step(tmp_path: Path) -> None:
+    with pytest.raises(PersbenchError, match=r"was killed .* the same command goes on"):
+        shared_out(partial(act, tmp_path), ["killed", "b"], 2, lambda _: None, tmp_path / "logs")
