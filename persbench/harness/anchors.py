@@ -106,19 +106,20 @@ def default_folder() -> Path:
 
 
 def anchor_documents(
-    documents: Iterable[dict[str, Any]],
+    groups: Iterable[Sequence[dict[str, Any]]],
     lm: Any,
     chat_template: ChatTemplate | None,
     folder: Path | None = None,
 ) -> None:
-    """Fill each document's `anchors`: nats per byte of every candidate under the neutral prompts.
+    """Fill in `anchors`: nats per byte of every candidate under the neutral prompts.
 
-    A document is one unit of computation, always of the same requests, so that numbers do not depend on what an
-    earlier, perhaps killed, run had stored already.
+    A group (a document, or the probes of its dialogues, which share their histories) is one unit of computation,
+    always of the same requests, so that numbers do not depend on what an earlier, perhaps killed, run had stored
+    already.
 
     Args:
-        documents: Choice documents with `ask` (or the conversation up to it as `turns`) and `candidates`; changed in
-            place.
+        groups: Documents with `ask` (or the conversation up to it as `turns`), and `candidates` that are the same
+            throughout a group; changed in place.
         lm: The lm-eval model, untuned.
         chat_template: Its bound `apply_chat_template`, or None.
         folder: Where to store; the user's cache by default.
@@ -127,17 +128,23 @@ def anchor_documents(
         PersbenchError: The model carries an adapter and an anchor is not stored yet.
     """
     store = AnchorStore(folder or default_folder(), backend_fingerprint(lm))
-    documents = list(documents)
+    groups = [group for group in groups if group]
     units = []
     with untuned(lm):
-        for document in documents:
-            turns = document.get("turns") or [{"role": "user", "content": document["ask"]}]
-            contexts = [render([{"role": "system", "content": p}, *turns], chat_template) for p in neutral_prompts()]
-            units.append(Unit(contexts, document["candidates"]))
+        for group in groups:
+            contexts = [
+                render([{"role": "system", "content": prompt}, *turns], chat_template)
+                for document in group
+                for turns in [document.get("turns") or [{"role": "user", "content": document["ask"]}]]
+                for prompt in neutral_prompts()
+            ]
+            units.append(Unit(contexts, group[0]["candidates"]))
         found = calm_likelihoods(units, lm, store)
-    for document, by_context in zip(documents, found, strict=True):
-        scores = [per_byte(lls, document["candidates"]) for lls in by_context]
-        document["anchors"] = [_mean(column) for column in zip(*scores, strict=True)]
+    for group, by_context in zip(groups, found, strict=True):
+        rows = iter(by_context)
+        for document in group:
+            scores = [per_byte(next(rows), document["candidates"]) for _ in neutral_prompts()]
+            document["anchors"] = [_mean(column) for column in zip(*scores, strict=True)]
 
 
 class Unit(NamedTuple):
@@ -167,13 +174,19 @@ def calm_likelihoods(units: Sequence[Unit], lm: Any, store: AnchorStore) -> list
         PersbenchError: The model carries an adapter and a number is not stored yet.
     """
     keys = [[request_key(context, context.delimiter + text) for context, text in unit.pairs] for unit in units]
-    missing = [i for i, row in enumerate(keys) if any(store.get(key) is None for key in row)]
+    missing: list[int] = []
+    coming: set[str] = set()  # a question that is asked at two stages has the same anchors at both
+    for i, row in enumerate(keys):
+        if any(store.get(key) is None and key not in coming for key in row):
+            missing.append(i)
+            coming.update(row)
     # How many calls there will be is settled before the first: ranks must stay in step.
     padding = most(lm, len(missing)) - len(missing)
     if missing:
         require_untuned(lm)
     for i in missing:
-        store.add(list(zip(keys[i], _compute(units[i].pairs, lm), strict=True)))
+        distinct = dict(zip(keys[i], units[i].pairs, strict=True))  # the probes of a dialogue ask one question
+        store.add(list(zip(distinct, _compute(list(distinct.values()), lm), strict=True)))
     for _ in range(padding):
         _compute([(Rendered("Hello.", "plain", " "), "Hello.")], lm)
     found: list[list[list[float]]] = []

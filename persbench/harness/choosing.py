@@ -43,12 +43,11 @@ class ChoiceTask(PersonaTask):
         if lm is None:
             return
         folder = (self.config.metadata or {}).get("anchors")
-        branches = [branch | {"candidates": doc["candidates"]} for doc in documents for branch in branches_of(doc)]
-        anchor_documents(branches, lm, chat_template, Path(folder) if folder else None)
-        found = iter(branches)
-        for doc in documents:
-            for branch in branches_of(doc):
-                branch["anchors"] = next(found)["anchors"]
+        groups = [[branch | {"candidates": doc["candidates"]} for branch in branches_of(doc)] for doc in documents]
+        anchor_documents(groups, lm, chat_template, Path(folder) if folder else None)
+        for doc, group in zip(documents, groups, strict=True):
+            for branch, found in zip(branches_of(doc), group, strict=True):
+                branch["anchors"] = found["anchors"]
 
     def unfold(self, documents: list[Document], lm: Any, chat_template: ChatTemplate | None) -> None:
         """Make the branches that only the model can make, by live dialogue; nothing by default."""

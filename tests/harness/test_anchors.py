@@ -29,7 +29,7 @@ class CountingLM(FakeLM):
 
 def test_four_neutral_prompts_and_the_mean_per_byte(tmp_path: Path) -> None:
     lm, doc = CountingLM(), document()
-    anchor_documents([doc], lm, lm.apply_chat_template, tmp_path)
+    anchor_documents([[doc]], lm, lm.apply_chat_template, tmp_path)
     assert len(neutral_prompts()) == 4
     assert lm.asked == 8
     ends = [
@@ -39,13 +39,21 @@ def test_four_neutral_prompts_and_the_mean_per_byte(tmp_path: Path) -> None:
         assert anchor == pytest.approx(-2.0 - sum(ends) / 4 / len(text.encode()))
 
 
+def test_what_is_asked_twice_is_computed_once(tmp_path: Path) -> None:
+    lm, group, turned = CountingLM(), [document(), document()], document()
+    turned["candidates"] = turned["candidates"][::-1]
+    anchor_documents([group, [turned]], lm, lm.apply_chat_template, tmp_path)
+    assert lm.asked == 8
+    assert group[0]["anchors"] == group[1]["anchors"] == turned["anchors"][::-1]
+
+
 def test_stored_anchors_are_found_again_to_the_last_digit(tmp_path: Path) -> None:
     first, second = document(), document()
     lm = FakeLM()
-    anchor_documents([first], lm, lm.apply_chat_template, tmp_path)
+    anchor_documents([[first]], lm, lm.apply_chat_template, tmp_path)
     again = CountingLM()
     again.__class__.__name__ = "FakeLM"
-    anchor_documents([second], again, again.apply_chat_template, tmp_path)
+    anchor_documents([[second]], again, again.apply_chat_template, tmp_path)
     assert again.asked == 0
     assert second["anchors"] == first["anchors"]
     assert anchors_hash([first]) == anchors_hash([second])
@@ -57,7 +65,7 @@ def test_two_models_never_share_anchors(tmp_path: Path) -> None:
     assert backend_fingerprint(one) != backend_fingerprint(two)
     docs = [document(), document()]
     for lm, doc in zip((one, two), docs, strict=True):
-        anchor_documents([doc], lm, lm.apply_chat_template, tmp_path)
+        anchor_documents([[doc]], lm, lm.apply_chat_template, tmp_path)
     assert docs[0]["anchors"] != docs[1]["anchors"]
     assert len(list(tmp_path.glob("*.jsonl"))) == 2
 
@@ -66,7 +74,7 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     lm = FakeLM()
     with pytest.raises(PersbenchError, match="cannot store anchors in"):
-        anchor_documents([document()], lm, lm.apply_chat_template, tmp_path / "file")
+        anchor_documents([[document()]], lm, lm.apply_chat_template, tmp_path / "file")
 
 
 def test_another_batch_size_is_another_file() -> None:
@@ -75,12 +83,12 @@ def test_another_batch_size_is_another_file() -> None:
 
 def test_a_line_cut_by_a_killed_run_is_computed_again(tmp_path: Path) -> None:
     whole, lm = document(), FakeLM()
-    anchor_documents([whole], lm, lm.apply_chat_template, tmp_path)
+    anchor_documents([[whole]], lm, lm.apply_chat_template, tmp_path)
     (path,) = tmp_path.glob("*.jsonl")
     for end in (10, len(path.read_bytes()) // 2, len(path.read_bytes()) - 3):
         path.write_bytes(path.read_bytes()[:end])
         doc = document()
-        anchor_documents([doc], lm, lm.apply_chat_template, tmp_path)
+        anchor_documents([[doc]], lm, lm.apply_chat_template, tmp_path)
         assert doc["anchors"] == whole["anchors"]
         assert AnchorStore(tmp_path, backend_fingerprint(lm)).get("nothing") is None
 
@@ -89,7 +97,7 @@ def test_an_adapter_is_never_anchored_on_itself(tmp_path: Path) -> None:
     lm = FakeLM()
     lm.peft = "adapter"
     with pytest.raises(PersbenchError, match="untuned base model, and this one carries an adapter"):
-        anchor_documents([document()], lm, lm.apply_chat_template, tmp_path)
+        anchor_documents([[document()]], lm, lm.apply_chat_template, tmp_path)
 
 
 class BrokenLM(FakeLM):
@@ -101,5 +109,5 @@ class BrokenLM(FakeLM):
 
 def test_no_anchor_where_a_loglikelihood_is_not_finite(tmp_path: Path) -> None:
     doc, lm = document(), BrokenLM()
-    anchor_documents([doc], lm, lm.apply_chat_template, tmp_path)
+    anchor_documents([[doc]], lm, lm.apply_chat_template, tmp_path)
     assert doc["anchors"] == [None, None]
