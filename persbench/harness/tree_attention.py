@@ -65,16 +65,19 @@ def attend(
             module, query, key, value, attention_mask, scaling=scaling, **more
         )
         return found
-    group = query.shape[1] // key.shape[1]
-    key, value = repeat_kv(key, group), repeat_kv(value, group)
-    before, weight = attended(query, key[:, :, :past], value[:, :, :past], None, scaling)
+    _, heads, tokens, size = query.shape
+    shared = key.shape[1]
+    # Heads that share keys ask as one with more tokens: the path, most of the keys, is not copied for each.
+    asked = query.reshape(1, shared, heads // shared * tokens, size)
+    average, weight = attended(asked, key[:, :, :past], value[:, :, :past], None, scaling)
+    average, weight = average.reshape(1, heads, tokens, size), weight.reshape(1, heads, tokens)
+    fresh = repeat_kv(key[:, :, past:], heads // shared), repeat_kv(value[:, :, past:], heads // shared)
     parts = []
     for start, stop in blocks:
-        own, asked = slice(past + start, past + stop), slice(start, stop)
-        itself = attended(
-            query[:, :, asked], key[:, :, own], value[:, :, own], attention_mask[:, :, asked, own], scaling
-        )
-        parts.append(joined((before[:, :, asked], weight[:, :, asked]), itself))
+        mine = slice(start, stop)
+        mask = attention_mask[:, :, mine, past + start : past + stop]
+        itself = attended(query[:, :, mine], fresh[0][:, :, mine], fresh[1][:, :, mine], mask, scaling)
+        parts.append(joined((average[:, :, mine], weight[:, :, mine]), itself))
     return torch.cat(parts, dim=2).transpose(1, 2).contiguous(), None
 
 

@@ -163,7 +163,7 @@ def score(
     """Score tokens under next-token logits, a few rows at a time.
 
     Args:
-        logits: Shape (rows, vocabulary).
+        logits: Shape (rows, vocabulary); overwritten.
         rows: Row of each asked token, ascending.
         tokens: The asked tokens.
         dtype: In which the softmax is computed; the logits' own if None.
@@ -181,8 +181,7 @@ def score(
         first = asked == highest[row]
         if first.any():  # several may be the highest: greedy decoding takes the first of them
             first = part.argmax(dim=-1)[row] == token
-        # As log_softmax does it, without writing the whole vocabulary out again.
-        shifted = part - highest[:, None] if part.dtype == logits.dtype else part.sub_(highest[:, None])
-        found.append((asked - highest[row] - shifted.exp_().sum(dim=-1).log()[row]).double().cpu())
+        sums = part.sub_(highest[:, None]).exp_().sum(dim=-1)  # as log_softmax does it, in place
+        found.append((asked - highest[row] - sums.log()[row]).double().cpu())
         best.append(first.cpu())
     return torch.cat(found), torch.cat(best)
