@@ -39,7 +39,10 @@ def objective(by_metric: dict[str, float]) -> float:
 
 def chosen(found: dict[str, dict[str, float]], prefix: str) -> str:
     """Return the best system of one half of the grid."""
-    return max((name for name in found if name.startswith(prefix)), key=lambda name: objective(found[name]))
+    names = [name for name in found if name.startswith(prefix)]
+    if not names:
+        raise SystemExit(f"nothing to choose from: no system is called {prefix}*; run that half of the grid first")
+    return max(names, key=lambda name: objective(found[name]))
 
 
 def main() -> None:
