@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from persbench.errors import PersbenchError
@@ -68,3 +72,35 @@ def test_a_fault_in_one_share_is_told_and_the_others_end(tmp_path: Path) -> None
 def test_a_killed_process_is_an_error_with_a_next_step(tmp_path: Path) -> None:
     with pytest.raises(PersbenchError, match=r"was killed .* the same command goes on"):
         shared_out(partial(act, tmp_path), ["killed", "b"], 2, lambda _: None, tmp_path / "logs")
+
+
+def wait(out: Path, share: Sequence[str], notice: Callable[[str], None]) -> list[Path]:
+    del notice
+    (out / share[0]).write_text(str(os.getpid()))
+    time.sleep(60)
+    return []
+
+
+def test_the_processes_end_with_the_one_that_began_them(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[2])\n"
+        "if __name__ == '__main__':\n"
+        "    from functools import partial; from pathlib import Path; from test_jobs import wait\n"
+        "    from persbench.harness.jobs import shared_out\n"
+        "    out = Path(sys.argv[1]); shared_out(partial(wait, out), ['a', 'b'], 2, print, out / 'logs')\n"
+    )
+    (tmp_path / "main.py").write_text(code)
+    parent = subprocess.Popen([sys.executable, tmp_path / "main.py", tmp_path, Path(__file__).parent])
+    begun = time.monotonic()
+    while not all((tmp_path / name).is_file() and (tmp_path / name).read_text() for name in "ab"):
+        assert time.monotonic() - begun < 50
+        assert parent.poll() is None
+        time.sleep(0.1)
+    children = [int((tmp_path / name).read_text()) for name in "ab"]
+    assert all(psutil.pid_exists(child) for child in children)
+    parent.kill()
+    parent.wait()
+    begun = time.monotonic()
+    while any(psutil.pid_exists(child) for child in children):
+        assert time.monotonic() - begun < 10, "they outlive it"
+        time.sleep(0.1)
