@@ -1,6 +1,6 @@
 """Time `persbench run --jobs N` against one process, on the same cells in one run.
 
-    python benchmarks/jobs.py                       # two processes, two personas, three rounds: some minutes
+    python benchmarks/jobs.py                       # two processes, two personas, three rounds: half an hour
     python benchmarks/jobs.py --jobs 4 --limit 32
 
 Everything is counted that a user waits for, the start of the processes and the loading of models too. Anchors are

@@ -29,7 +29,7 @@ RECIPES=(persllm stylized stylized-matched persllm-sft)
 ABLATIONS=(no-analysis no-anti-induction no-temporal no-general)
 SEEDED=(stylized persllm)                    # recipes that are trained with every seed
 export HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
-# Jobs share the cores: two processes of one thread do a third more than one of two.
+# Jobs share the cores: two processes of one thread do more than one of two.
 if [ "$DEVICE" = cpu ]; then export OMP_NUM_THREADS=$(( $(nproc) > JOBS ? $(nproc) / JOBS : 1 )); fi
 
 # Run the commands on standard input, JOBS at a time; one that fails is named, and the others go on.

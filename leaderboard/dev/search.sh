@@ -8,7 +8,7 @@ cd "$(dirname "$0")/../.."
 OUT=${OUT:-runs/dev}; JOBS=${JOBS:-1}; DEVICE=${DEVICE:-cpu}; DTYPE=${DTYPE:-bfloat16}; PERSONAS=${PERSONAS:-nedda osmer}
 EXTRA=${EXTRA:-}                                      # further words for `persbench train`, such as --max-steps 2
 export HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
-# Jobs share the cores: two processes of one thread do a third more than one of two.
+# Jobs share the cores: two processes of one thread do more than one of two.
 if [ "$DEVICE" = cpu ]; then export OMP_NUM_THREADS=$(( $(nproc) > JOBS ? $(nproc) / JOBS : 1 )); fi
 together() { xargs -P "$JOBS" -I{} bash -c '{} || { echo "failed: {}" >&2; exit 1; }'; }
 

@@ -85,7 +85,9 @@ def run(
     ] = "greedy",
     jobs: Annotated[
         int,
-        typer.Option(min=1, help="Processes that share the personas and the cores: 2 on two cores are a third faster."),
+        typer.Option(
+            min=1, help="Processes that share the personas and the cores; a small model alone keeps few cores busy."
+        ),
     ] = 1,
     chat_template: Annotated[bool, typer.Option(help="Render messages by the model's chat template.")] = True,
     trust_remote_code: Annotated[
