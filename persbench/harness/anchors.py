@@ -113,9 +113,8 @@ def anchor_documents(
 ) -> None:
     """Fill in `anchors`: nats per byte of every candidate under the neutral prompts.
 
-    A group (a document, or the probes of its dialogues, which share their histories) is one unit of computation,
-    always of the same requests, so that numbers do not depend on what an earlier, perhaps killed, run had stored
-    already.
+    A group (the branches of one document) is one unit of computation, always of the same requests, so that numbers do
+    not depend on what an earlier, perhaps killed, run had stored already.
 
     Args:
         groups: Documents with `ask` (or the conversation up to it as `turns`), and `candidates` that are the same

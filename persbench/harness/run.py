@@ -72,14 +72,13 @@ def run(settings: RunSettings, notice: Notice) -> list[Path]:
         with FileLock(settings.out / ".lock").acquire(timeout=0):
             done = _sanity_cells(settings.out, sanity, pack, tasks, notice)
             if systems:
-                voices_of(systems, pack, personas, settings)  # bad names and folders are told before anything is loaded
+                voices = voices_of(systems, pack, personas, settings)  # faults are told before anything is loaded
                 jobs = min(settings.jobs, len(personas))
-                work = partial(_personas, settings)
-                names = [data.persona.id for data in personas]
                 if jobs > 1:
-                    done += shared_out(work, names, jobs, notice, settings.out / "logs")
+                    names = [data.persona.id for data in personas]
+                    done += shared_out(partial(_share, settings), names, jobs, notice, settings.out / "logs")
                 else:
-                    done += work(names, notice)
+                    done += _model_cells(settings, voices, pack, tasks, notice)
             return done
     except Timeout:
         raise PersbenchError(f"another run writes to {settings.out}: wait for it, or choose another --out.") from None
@@ -107,8 +106,8 @@ def _sanity_cells(out: Path, names: list[str], pack: Pack, tasks: list[TaskFile]
     return paths
 
 
-def _personas(settings: RunSettings, names: Sequence[str], notice: Notice) -> list[Path]:
-    """Evaluate the systems that speak through a model as these personas."""
+def _share(settings: RunSettings, names: Sequence[str], notice: Notice) -> list[Path]:
+    """Evaluate the systems that speak through a model as these personas, in a process of their own."""
     pack = with_instrument(load_pack(settings.pack), settings.instrument)
     systems, _ = split_systems(settings.systems)
     voices = voices_of(systems, pack, [pack.persona(name) for name in names], settings)

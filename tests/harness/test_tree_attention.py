@@ -9,6 +9,7 @@ import torch
 from tiny_model import tiny
 
 from persbench.harness.prefix_lm import PrefixLM
+from persbench.harness.row_cache import _by_parts, _by_products
 from persbench.harness.token_tree import Node, Piece
 from persbench.harness.tree_attention import attend, branches, tree_attention
 from persbench.harness.tree_scoring import ancestor_mask, blocks_of
@@ -35,6 +36,19 @@ def test_the_joined_softmax_is_that_of_one_mask(past: int, dtype: torch.dtype) -
         parts, _ = attend(layer, query, key, value, mask)
     assert parts.shape == (1, tokens, heads, 16)
     assert torch.allclose(parts.float(), whole.float(), atol=1e-5 if dtype == torch.float32 else 2e-2)
+
+
+@pytest.mark.parametrize("stem", [0, 9])
+def test_replies_attend_alike_by_parts_and_by_products(stem: int) -> None:
+    """An accelerator has the products alone: they are held to what a CPU computes."""
+    torch.manual_seed(0)
+    rows, shared, count, size = 3, 2, 6, 16
+    asked = torch.randn(rows, shared, count, size)
+    own = torch.randn(rows, shared, 5, size), torch.randn(rows, shared, 5, size)
+    before = (torch.randn(shared, stem, size), torch.randn(shared, stem, size)) if stem else None
+    mask = torch.zeros(rows, 1, count, 5).masked_fill(torch.arange(5) > 3, torch.finfo(torch.float32).min)
+    parts, products = (by(asked, own, before, mask, size**-0.5) for by in (_by_parts, _by_products))
+    assert torch.allclose(parts, products, atol=1e-5)
 
 
 def test_blocks_are_the_branches_with_their_descendants() -> None:
