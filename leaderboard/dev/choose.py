@@ -1,8 +1,12 @@
 """Choose the settings of `persllm` by the protocol's rule: the greatest mean of two margins on the dev split.
 
-    python leaderboard/dev/choose.py runs/dev/runs --recipe persbench/training/recipes/persllm.yaml --write
+    python leaderboard/dev/choose.py leaderboard/dev/records                        # the table of the search
+    python leaderboard/dev/choose.py runs/dev/runs --part sft --recipe persbench/training/recipes/persllm.yaml
 
-Prints the table of the search as Markdown, best first. Supervised tuning and preferences are chosen each by itself.
+Prints the table of the search as Markdown, best first, and what it chooses: supervised tuning (systems called
+sft-RATE-REPEAT), preferences on top of it (dpo-RATE-BETA), and the baselines' own rates (stylized-RATE,
+stylized-matched-RATE; by the who-said margin alone, since a costume knows no stages). With --recipe the choice is
+written there.
 """
 
 from __future__ import annotations
@@ -16,6 +20,12 @@ from statistics import fmean
 from persbench.report.cells import load_cells
 
 MARGINS = {"persbench_who_said": "who_margin", "persbench_stages": "stage_item_margin"}
+FORMS = {
+    "sft": re.compile(r"sft-(?P<learning_rate>.+)-(?P<repeat>\d+)"),
+    "dpo": re.compile(r"dpo-(?P<learning_rate>.+)-(?P<beta>[\d.]+)"),
+    "stylized": re.compile(r"stylized-(?P<learning_rate>\d.+)"),
+    "stylized-matched": re.compile(r"stylized-matched-(?P<learning_rate>\d.+)"),
+}
 ACCURACIES = {"persbench_who_said": "persona_acc", "persbench_stages": "stage_item_acc"}
 
 
@@ -37,20 +47,34 @@ def objective(by_metric: dict[str, float]) -> float:
     return fmean(by_metric[metric] for metric in MARGINS.values())
 
 
-def chosen(found: dict[str, dict[str, float]], prefix: str) -> str:
-    """Return the best system of one half of the grid."""
-    names = [name for name in found if name.startswith(prefix)]
+def chosen(found: dict[str, dict[str, float]], part: str) -> re.Match[str]:
+    """Return the best system of one part of the search, by its name, and the settings in it."""
+    names = [match for name in found if (match := FORMS[part].fullmatch(name))]
     if not names:
-        raise SystemExit(f"nothing to choose from: no system is called {prefix}*; run that half of the grid first")
-    return max(names, key=lambda name: objective(found[name]))
+        raise SystemExit(f"nothing to choose from: no system is called like {FORMS[part].pattern}; run that part first")
+    if part in {"sft", "dpo"}:
+        return max(names, key=lambda name: objective(found[name.string]))
+    return max(names, key=lambda name: found[name.string]["who_margin"])
+
+
+def write(recipe: Path, part: str, settings: dict[str, str]) -> None:
+    """Put settings into their part of a recipe; comments and all else stay."""
+    head, marker, tail = recipe.read_text("utf-8").partition("\ndpo:\n")
+    for key, value in settings.items():
+        line = re.compile(rf"(?m)^  {key}: .*$")
+        if part == "dpo":
+            tail = line.sub(f"  {key}: {value}", tail, count=1)
+        else:
+            head = line.sub(f"  {key}: {value}", head)
+    recipe.write_text(head + marker + tail, "utf-8")
 
 
 def main() -> None:
     """Print the table, and write the choice if asked to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--recipe", type=Path, required=True)
-    parser.add_argument("--write", action="store_true", help="put the choice into the recipe")
+    parser.add_argument("--part", choices=list(FORMS), help="choose only this; all that was run by default")
+    parser.add_argument("--recipe", type=Path, help="YAML file into which the choice is put")
     options = parser.parse_args()
     found = means(options.folder)
     print("| system | mean margin | who said: margin | accuracy | stages: margin | accuracy |")
@@ -65,17 +89,13 @@ def main() -> None:
             by["stage_item_acc"],
         ]
         print(f"| {name} | {' | '.join(f'{value:.2f}' for value in cells)} |")
-    sft, dpo = chosen(found, "sft-"), chosen(found, "dpo-")
-    rate, repeat = re.fullmatch(r"sft-(.+)-(\d+)", sft).groups()
-    preference, beta = re.fullmatch(r"dpo-(.+)-([\d.]+)", dpo).groups()
-    print(f"\nchosen: {sft}, {dpo} (margins in hundredths of a nat per byte)")
-    if options.write:
-        head, marker, tail = options.recipe.read_text("utf-8").partition("\ndpo:\n")
-        head = re.sub(r"(?m)^  learning_rate: .*$", f"  learning_rate: {rate}", head)
-        head = re.sub(r"(?m)^  repeat: .*$", f"  repeat: {repeat}", head)
-        tail = re.sub(r"(?m)^  learning_rate: .*$", f"  learning_rate: {preference}", tail)
-        tail = re.sub(r"(?m)^  beta: .*$", f"  beta: {beta}", tail)
-        options.recipe.write_text(head + marker + tail, "utf-8")
+    print("\n(margins in hundredths of a nat per byte)")
+    ran = [part for part, form in FORMS.items() if any(map(form.fullmatch, found))]
+    for part in [options.part] if options.part else ran:
+        name = chosen(found, part)
+        print(f"chosen: {name.string}")
+        if options.recipe:
+            write(options.recipe, part, name.groupdict())
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import random
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -23,7 +24,7 @@ from persbench.harness.adapters import take_off, untuned
 from persbench.harness.asking import quiet
 from persbench.harness.backend import adapter_of, backend_fingerprint
 from persbench.harness.documents.base import branches_of
-from persbench.harness.ranks import most
+from persbench.harness.ranks import most, world_size
 from persbench.harness.rendering import ChatTemplate, Rendered, render
 from persbench.models.fetch import cache_dir
 from persbench.scoring.choice import per_byte
@@ -53,9 +54,21 @@ class AnchorStore:
     def __init__(self, folder: Path, fingerprint: str) -> None:
         self.path = folder / f"{fingerprint}.jsonl"
         self._known: dict[str, float | str] = {}
-        if self.path.exists():
-            for line in self.path.read_text("utf-8", errors="replace").splitlines():
-                self._remember(line)
+        self._read = 0  # bytes of the file
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Take over what other processes have stored since."""
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self._read)
+                fresh = file.read()
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        whole = fresh.rfind(b"\n") + 1  # what follows may be half a line, and is read again
+        self._read += whole
+        for line in fresh[:whole].decode("utf-8", errors="replace").splitlines():
+            self._remember(line)
 
     def _remember(self, line: str) -> None:
         try:
@@ -183,7 +196,14 @@ def calm_likelihoods(units: Sequence[Unit], lm: Any, store: AnchorStore) -> list
     padding = most(lm, len(missing)) - len(missing)
     if missing:
         require_untuned(lm)
+    alone = world_size(lm) == 1
+    if alone:  # processes of one run want many of the same: each begins elsewhere, and takes over what others have
+        random.Random(os.getpid()).shuffle(missing)  # noqa: S311 - an order of work
     for i in missing:
+        if alone:
+            store.refresh()
+            if all(store.get(key) is not None for key in keys[i]):
+                continue
         distinct = dict(zip(keys[i], units[i].pairs, strict=True))  # the probes of a dialogue ask one question
         store.add(list(zip(distinct, _compute(list(distinct.values()), lm), strict=True)))
     for _ in range(padding):

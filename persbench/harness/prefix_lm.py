@@ -137,26 +137,29 @@ class PrefixLM(HFLM):  # type: ignore[misc]
 
     def _recalled(
         self, inputs: list[list[int]], continuations: list[list[int]]
-    ) -> Iterator[tuple[list[int], DynamicCache, int]]:
-        """Group requests by the kept dialogue that they continue; the rest is one group.
+    ) -> Iterator[tuple[list[int], DynamicCache, list[int]]]:
+        """Group requests by the kept dialogue that they branch off from, early or late; the rest is one group.
 
         Yields:
             Indices of a group, a cache, and how many of the first tokens of each of its requests that cache holds.
         """
-        groups: dict[tuple[Stem, Branch, int] | None, list[int]] = {}
+        groups: dict[tuple[Stem, Branch] | None, dict[int, int]] = {}
         for i, (tokens, wanted) in enumerate(zip(inputs, continuations, strict=True)):
             stem, branch, length = self.kept.longest(tokens[: len(tokens) - len(wanted)])
-            long = stem and branch and length - len(stem.tokens) >= WORTH_RECALLING
-            key = (stem, branch, length) if stem and branch and long else None
-            groups.setdefault(key, []).append(i)
-        for key, group in groups.items():
+            if stem and branch and length - len(stem.tokens) >= WORTH_RECALLING:
+                groups.setdefault((stem, branch), {})[i] = length
+            else:
+                groups.setdefault(None, {})[i] = 0
+        for key, held in groups.items():
             cache = DynamicCache(config=self.model.config)
             if key:
-                stem, branch, length = key
+                stem, branch = key
                 for layer, parts in enumerate(zip(stem.layers, branch.layers, strict=True)):
-                    joined = (torch.cat(both, dim=1)[None, :, :length] for both in zip(*parts, strict=True))
+                    joined = (
+                        torch.cat(both, dim=1)[None, :, : max(held.values())] for both in zip(*parts, strict=True)
+                    )
                     cache.update(*joined, layer)
-            yield group, cache, key[2] if key else 0
+            yield [*held], cache, [*held.values()]
 
     def _forward(self, places: int | torch.Tensor, **arguments: Any) -> torch.Tensor:
         """Run the model.

@@ -39,7 +39,8 @@ class Piece:
 
     Attributes:
         past: How many tokens of the running cache stand before the piece.
-        nodes: The nodes it holds, parents before children, with the index of the parent inside the piece or -1.
+        nodes: The nodes it holds, parents before children, with the index of the parent inside the piece or -1. One
+            without a parent sees the first `depth` tokens of the cache.
         keep: Whether its tokens stay in the cache (it is then a single run that goes on the path).
     """
 
@@ -53,7 +54,12 @@ class Piece:
         return sum(len(node.tokens) for node, _ in self.nodes)
 
 
-def build_tree(inputs: Sequence[Sequence[int]], continuations: Sequence[Sequence[int]], depth: int = 0) -> Node:
+def build_tree(
+    inputs: Sequence[Sequence[int]],
+    continuations: Sequence[Sequence[int]],
+    depth: int = 0,
+    names: Sequence[int] | None = None,
+) -> Node:
     """Build the radix tree of requests.
 
     Args:
@@ -61,6 +67,7 @@ def build_tree(inputs: Sequence[Sequence[int]], continuations: Sequence[Sequence
         continuations: The tokens to score; the last of them is predicted at the last token of the input, the one
             before at the one before, and so on.
         depth: Tokens before the inputs, the same for all.
+        names: By which the targets call each request; their places by default.
 
     Returns:
         The root, an empty run, whose subtree holds every distinct prefix once.
@@ -68,7 +75,8 @@ def build_tree(inputs: Sequence[Sequence[int]], continuations: Sequence[Sequence
     root = Node([], depth)
     _grow(root, sorted(map(list, inputs)))
     _measure(root)
-    for request, (tokens, wanted) in enumerate(zip(inputs, continuations, strict=True)):
+    names = range(len(inputs)) if names is None else names
+    for request, tokens, wanted in zip(names, inputs, continuations, strict=True):
         _mark(root, request, tokens, wanted)
     return root
 
@@ -140,14 +148,36 @@ def plan(root: Node, most: int) -> Iterator[Piece]:
             big = [node for node in entry if node.size > most]
             small = [node for node in entry if node.size <= most]
             stack.extend(big[::-1])
-            for group in _groups(small, most):
-                yield Piece(group[0].depth, tuple(_flatten(group)), keep=False)
+            yield from _packed(small, most)
         else:
             for start in range(0, len(entry.tokens), most):
                 part = Node(entry.tokens[start : start + most], entry.depth + start)
                 part.targets = {p - start: t for p, t in entry.targets.items() if start <= p < start + most}
                 yield Piece(part.depth, ((part, -1),), keep=True)
             stack.append([*entry.children])
+
+
+def plan_all(roots: Sequence[Node], most: int) -> Iterator[Piece]:
+    """Cut trees that hang on one path at different depths into pieces, as `plan` does one.
+
+    Yields:
+        Pieces, the deepest first: each may cut the path back, and none needs more of it than those before. What hangs
+        at several depths is packed together.
+    """
+    small: list[Node] = []
+    for root in sorted(roots, key=lambda root: -root.depth):
+        if root.size <= most:
+            small += root.children
+        else:
+            yield from _packed(small, most)
+            yield from plan(root, most)
+            small = []
+    yield from _packed(small, most)
+
+
+def _packed(nodes: list[Node], most: int) -> Iterator[Piece]:
+    for group in _groups(nodes, most):
+        yield Piece(group[0].depth, tuple(_flatten(group)), keep=False)
 
 
 def _groups(nodes: list[Node], most: int) -> Iterator[list[Node]]:

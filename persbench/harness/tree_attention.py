@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from contextvars import ContextVar
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -20,7 +22,7 @@ from persbench.harness.joined_softmax import attended, joined, serves
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    Blocks = list[tuple[int, int]]
+    Blocks = list[tuple[int, int, int]]  # first token, last one and one more, tokens of the path that they see
 
 ATTENTION = "persbench_tree"
 _BLOCKS: ContextVar[Blocks | None] = ContextVar("branches of the piece", default=None)
@@ -28,7 +30,7 @@ _BLOCKS: ContextVar[Blocks | None] = ContextVar("branches of the piece", default
 
 @contextmanager
 def branches(blocks: Blocks) -> Iterator[None]:
-    """Say which ranges of the piece in work are branches that share the path before it and nothing else."""
+    """Say which ranges of the piece in work are branches, which share the path before it, or its start, and no more."""
     token = _BLOCKS.set(blocks)
     try:
         yield
@@ -60,25 +62,34 @@ def attend(
         Shape (1, tokens, heads, head size), and None for the weights.
     """
     blocks, past = _BLOCKS.get(), key.shape[2] - query.shape[2]
-    if blocks is None or len(blocks) < 2 or not past or attention_mask is None:  # noqa: PLR2004 - one branch is no saving
+    if blocks is None or len(blocks) < 2 or attention_mask is None or not all(seen for _, _, seen in blocks):  # noqa: PLR2004 - one branch is no saving
         found: tuple[torch.Tensor, None] = sdpa_attention_forward(
             module, query, key, value, attention_mask, scaling=scaling, **more
         )
         return found
-    _, heads, tokens, size = query.shape
-    shared = key.shape[1]
-    # Heads that share keys ask as one with more tokens: the path, most of the keys, is not copied for each.
-    asked = query.reshape(1, shared, heads // shared * tokens, size)
-    average, weight = attended(asked, key[:, :, :past], value[:, :, :past], None, scaling)
-    average, weight = average.reshape(1, heads, tokens, size), weight.reshape(1, heads, tokens)
+    heads, shared = query.shape[1], key.shape[1]
     fresh = repeat_kv(key[:, :, past:], heads // shared), repeat_kv(value[:, :, past:], heads // shared)
     parts = []
-    for start, stop in blocks:
-        mine = slice(start, stop)
-        mask = attention_mask[:, :, mine, past + start : past + stop]
-        itself = attended(query[:, :, mine], fresh[0][:, :, mine], fresh[1][:, :, mine], mask, scaling)
-        parts.append(joined((average[:, :, mine], weight[:, :, mine]), itself))
+    for seen, group in groupby(blocks, key=itemgetter(2)):
+        ranges = [(start, stop) for start, stop, _ in group]
+        first = ranges[0][0]
+        average, weight = _to_path(query[:, :, first : ranges[-1][1]], key[:, :, :seen], value[:, :, :seen], scaling)
+        for start, stop in ranges:
+            mine, within = slice(start, stop), slice(start - first, stop - first)
+            mask = attention_mask[:, :, mine, past + start : past + stop]
+            itself = attended(query[:, :, mine], fresh[0][:, :, mine], fresh[1][:, :, mine], mask, scaling)
+            parts.append(joined((average[:, :, within], weight[:, :, within]), itself))
     return torch.cat(parts, dim=2).transpose(1, 2).contiguous(), None
+
+
+def _to_path(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Attend to the path, all of it: heads that share keys ask as one with more tokens, and no key is copied."""
+    _, heads, tokens, size = query.shape
+    shared = key.shape[1]
+    average, weight = attended(query.reshape(1, shared, heads // shared * tokens, size), key, value, None, scale)
+    return average.reshape(1, heads, tokens, size), weight.reshape(1, heads, tokens)
 
 
 AttentionInterface.register(ATTENTION, attend)

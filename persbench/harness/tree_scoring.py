@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from persbench.harness.token_tree import Piece, build_tree, plan
+from persbench.harness.token_tree import Piece, build_tree, plan_all
 from persbench.harness.tree_attention import branches
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class TreeScorer:
         inputs: Sequence[Sequence[int]],
         continuations: Sequence[Sequence[int]],
         cache: DynamicCache,
-        held: int = 0,
+        held: Sequence[int] | None = None,
         progress: Callable[[int], Any] = int,
     ) -> list[tuple[float, bool]]:
         """Score each request's continuation.
@@ -55,19 +55,25 @@ class TreeScorer:
         Args:
             inputs: What the model reads, token ids.
             continuations: What it is to predict at the last tokens of each.
-            cache: Empty, or holding the first `held` tokens, which all inputs share.
-            held: See `cache`.
+            cache: Empty, or holding a path that all inputs begin with, some for longer than others.
+            held: How many tokens of each input are in the cache; none by default. The longest fills it.
             progress: Told how many more of the requests are done.
 
         Returns:
             Log-likelihood, and whether greedy decoding would have written just that.
         """
-        root = build_tree([tokens[held:] for tokens in inputs], continuations, depth=held)
+        held = [0] * len(inputs) if held is None else held
+        roots = []
+        for depth in dict.fromkeys(held):
+            mine = [i for i, known in enumerate(held) if known == depth]
+            own = [inputs[i][depth:] for i in mine], [continuations[i] for i in mine]
+            roots.append(build_tree(*own, depth, names=mine))
+        whole = sum(root.size for root in roots)
         total = torch.zeros(len(inputs), dtype=torch.float64)
         greedy = torch.ones(len(inputs), dtype=torch.bool)
         done = 0
         with torch.inference_mode():
-            for piece in plan(root, self.most):
+            for piece in plan_all(roots, self.most):
                 surplus = cache.get_seq_length() - piece.past
                 if surplus > 0:  # back to the path before this piece
                     cache.crop(-surplus)
@@ -78,8 +84,8 @@ class TreeScorer:
                     found, best = score(logits, rows.to(logits.device), tokens.to(logits.device), self.softmax_dtype)
                     total.index_add_(0, names, found)
                     greedy[names[~best]] = False
-                before, done = len(inputs) * done // root.size, done + piece.length
-                progress(len(inputs) * done // root.size - before)
+                before, done = len(inputs) * done // whole, done + piece.length
+                progress(len(inputs) * done // whole - before)
         return [(float(each), bool(same)) for each, same in zip(total, greedy, strict=True)]
 
     def _pass(self, piece: Piece, cache: DynamicCache, places: list[int]) -> torch.Tensor:
@@ -101,15 +107,17 @@ def tokens_and_positions(piece: Piece) -> tuple[list[int], list[int]]:
     return ids, [node.depth + i for node, _ in piece.nodes for i in range(len(node.tokens))]
 
 
-def blocks_of(piece: Piece) -> list[tuple[int, int]]:
-    """Return the ranges of tokens that share nothing but the path before the piece."""
-    starts: list[int] = []
+def blocks_of(piece: Piece) -> list[tuple[int, int, int]]:
+    """Return the ranges of tokens that share nothing but the path before the piece, and how much of it each sees."""
+    found: list[tuple[int, int, int]] = []
     stop = 0
     for node, parent in piece.nodes:
+        start, stop = stop, stop + len(node.tokens)
         if parent < 0:
-            starts.append(stop)
-        stop += len(node.tokens)
-    return list(zip(starts, [*starts[1:], stop], strict=True))
+            found.append((start, stop, node.depth))
+        else:
+            found[-1] = (found[-1][0], stop, found[-1][2])
+    return found
 
 
 def questions(piece: Piece) -> tuple[list[int], list[tuple[int, int, int]]]:
@@ -154,6 +162,8 @@ def ancestor_mask(piece: Piece, dtype: torch.dtype, device: torch.device | None 
     # Who sees whom is a byte each: that travels, and the numbers are made where they are needed.
     mask = torch.zeros(length, piece.past + length, dtype=dtype, device=device)
     mask[:, piece.past :].masked_fill_(~seen.to(mask.device), torch.finfo(dtype).min)
+    for start, stop, known in blocks_of(piece):
+        mask[start:stop, known : piece.past] = torch.finfo(dtype).min
     return mask[None, None]
 
 
@@ -179,8 +189,8 @@ def score(
         row, token = rows[inside] - start, tokens[inside]
         asked, highest = part[row, token], part.amax(dim=-1)
         first = asked == highest[row]
-        if first.any():  # several may be the highest: greedy decoding takes the first of them
-            first = part.argmax(dim=-1)[row] == token
+        hits = first.nonzero()[:, 0]  # several may be the highest: greedy decoding takes the first of them
+        first[hits] = part[row[hits]].argmax(dim=-1) == token[hits]
         sums = part.sub_(highest[:, None]).exp_().sum(dim=-1)  # as log_softmax does it, in place
         found.append((asked - highest[row] - sums.log()[row]).double().cpu())
         best.append(first.cpu())

@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 import pytest
+import torch
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 from tiny_model import WORDS, tiny
@@ -91,6 +92,34 @@ def test_a_probe_is_scored_on_its_dialogue_s_cache() -> None:
     before = lm.tokens_computed
     found = lm.loglikelihood(probes, disable_tqdm=True)
     assert lm.tokens_computed - before < 2 * 20
+    expected = plain.loglikelihood(probes, disable_tqdm=True)
+    assert [f[0] for f in found] == pytest.approx([e[0] for e in expected], abs=1e-4)
+
+
+@pytest.mark.parametrize("most", [512, 24])
+def test_probes_after_several_turns_of_a_dialogue_share_a_pass(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each sees the dialogue up to its own turn, whatever came later; also where one is too large to share."""
+    monkeypatch.setattr("persbench.harness.cache_budget.LARGEST_PIECE", most)
+    lm, plain = tiny(PrefixLM, max_length=256), tiny(HFLM, max_length=256)
+    talks = [[WORDS[(i * k) % 120] for i in range(110)] for k in (3, 7)]
+    replies(lm, [f"{PROMPT} {' '.join(talk)}" for talk in talks])
+    probes = [
+        Instance("loglikelihood", {}, (f"{PROMPT} {' '.join(talk[:after])} w2", f" w{c} w1" + more), 0, ("t", 0, 1))
+        for talk in talks
+        for after, more in ((80, ""), (95, " w4" * 15), (110, ""))
+        for c in range(3)
+    ]
+    assert not lm._why_not("scores")  # its trial makes passes of its own
+    passes: list[Any] = []
+    forward = lm._forward
+
+    def counted(places: Any, **arguments: Any) -> torch.Tensor:
+        passes.append(places)
+        return forward(places, **arguments)
+
+    monkeypatch.setattr(lm, "_forward", counted)
+    found = lm.loglikelihood(probes, disable_tqdm=True)
+    assert len(passes) == len(talks) if most == 512 else len(passes) > len(talks)
     expected = plain.loglikelihood(probes, disable_tqdm=True)
     assert [f[0] for f in found] == pytest.approx([e[0] for e in expected], abs=1e-4)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from persbench.harness.token_tree import Node, Piece, build_tree, plan
+from persbench.harness.token_tree import Node, Piece, build_tree, plan, plan_all
 
 REQUESTS = st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=9), min_size=1, max_size=12)
 
@@ -50,6 +50,34 @@ def test_replaying_the_plan_on_one_cache_sees_every_request_whole(inputs: list[l
     for request, tokens in enumerate(inputs):
         for place in range(len(tokens) - len(wanted[request]), len(tokens)):
             assert seen[request, place] == tokens[: place + 1]
+
+
+@given(st.lists(st.integers(0, 3), min_size=3, max_size=8), REQUESTS, st.data(), st.integers(1, 12))
+def test_requests_that_leave_a_path_early_or_late_see_it_up_to_there(
+    path: list[int], tails: list[list[int]], data: st.DataObject, most: int
+) -> None:
+    held = [data.draw(st.integers(0, len(path))) for _ in tails]
+    inputs = [path[:depth] + tail for depth, tail in zip(held, tails, strict=True)]
+    roots = []
+    for depth in dict.fromkeys(held):
+        mine = [i for i, known in enumerate(held) if known == depth]
+        roots.append(build_tree([tails[i] for i in mine], [tails[i][-1:] for i in mine], depth, names=mine))
+    seen: dict[int, list[int]] = {}
+    cache = list(path)
+    for piece in plan_all(roots, most):
+        assert piece.past <= len(cache)
+        cache = cache[: piece.past]
+        runs: list[list[int]] = []
+        for node, parent in piece.nodes:
+            before = runs[parent] if parent >= 0 else cache[: node.depth]
+            assert len(before) == node.depth
+            runs.append(before + node.tokens)
+            for place, targets in node.targets.items():
+                seen |= {request: before + node.tokens[: place + 1] for request, _ in targets}
+        if piece.keep:
+            assert len(piece.nodes) == 1
+            cache = runs[0]
+    assert [seen[i] for i in range(len(inputs))] == inputs
 
 
 @given(REQUESTS, st.integers(1, 12))

@@ -22,11 +22,25 @@ def piece(past: int, *sizes: int) -> Piece:
     return Piece(past, tuple(nodes), keep=False)
 
 
-@pytest.mark.parametrize("past", [0, 1, 40])
+def at_depths(*depths: int) -> Piece:
+    """Branches of three tokens, with a child of two each, that leave one path early or late, the latest first."""
+    nodes = [pair for i, at in enumerate(depths) for pair in ((Node([0] * 3, at), -1), (Node([0] * 2, at + 3), 2 * i))]
+    return Piece(depths[0], tuple(nodes), keep=False)
+
+
+def test_a_branch_sees_the_path_up_to_where_it_leaves_it() -> None:
+    mask = ancestor_mask(at_depths(4, 4, 1), torch.float32)[0, 0] == 0
+    assert mask[:, :4].tolist() == 10 * [[True] * 4] + 5 * [[True, False, False, False]]
+    assert mask[10:, 4:].tolist() == [[False] * 10 + [j <= i for j in range(5)] for i in range(5)]
+
+
+@pytest.mark.parametrize(
+    "work", [piece(0, 7, 2, 11), piece(1, 7, 2, 11), piece(40, 7, 2, 11), at_depths(40, 40, 25, 13), at_depths(9, 0)]
+)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_the_joined_softmax_is_that_of_one_mask(past: int, dtype: torch.dtype) -> None:
+def test_the_joined_softmax_is_that_of_one_mask(work: Piece, dtype: torch.dtype) -> None:
     torch.manual_seed(0)
-    work = piece(past, 7, 2, 11)
+    past = work.past
     tokens, heads, group = work.length, 6, 3
     query = torch.randn(1, heads, tokens, 16, dtype=dtype)
     key, value = (torch.randn(1, heads // group, past + tokens, 16, dtype=dtype) for _ in range(2))
@@ -52,7 +66,7 @@ def test_replies_attend_alike_by_parts_and_by_products(stem: int) -> None:
 
 
 def test_blocks_are_the_branches_with_their_descendants() -> None:
-    assert blocks_of(piece(5, 7, 2, 11)) == [(0, 7), (7, 12), (12, 23)]
+    assert blocks_of(piece(5, 7, 2, 11)) == [(0, 7, 5), (7, 12, 5), (12, 23, 5)]
 
 
 def test_the_model_s_own_attention_comes_back_whatever_happens() -> None:
