@@ -25,6 +25,7 @@ from persbench.harness.adapters import use_adapter
 from persbench.harness.cache_budget import LARGEST_PIECE, CacheBudget
 from persbench.harness.generation import Reply, ReplyGenerator
 from persbench.harness.kept_prefixes import Branch, KeptPrefixes, Stem, stem_groups
+from persbench.harness.packed_weights import pack_linears
 from persbench.harness.reply_requests import answer_text, eos_tokens, grouped_by_settings, replies_of, unsupported
 from persbench.harness.row_cache import row_attention
 from persbench.harness.tree_attention import tree_attention
@@ -58,6 +59,7 @@ class PrefixLM(HFLM):  # type: ignore[misc]
         if local and arguments.get("tokenizer") == peft:
             arguments["tokenizer"] = None  # the base has its own
         super().__init__(*positional, peft=None if local else peft, **arguments)
+        pack_linears(self.model)
         self._budget = CacheBudget.of(self.model, max_cache_gb)
         self.tokens_computed = 0
         # By the adapter they were computed under.
