@@ -43,7 +43,7 @@ RECIPES: Final[Mapping[str, Speech]] = MappingProxyType({
     "no-anti-induction": Speech(analysis=True, temporal=True),
     "no-temporal": Speech(analysis=True, temporal=False),
     "no-general": Speech(analysis=True, temporal=True),
-    "quick": Speech(analysis=True, temporal=True),
+    "quick": Speech(analysis=False, temporal=True),
     "quick-stylized": Speech(analysis=False, temporal=False),
     "paper-minicpm": Speech(analysis=True, temporal=True),
 })  # fmt: skip
