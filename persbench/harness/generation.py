@@ -47,10 +47,10 @@ class Reply:
 
 
 class ReplyGenerator:
-    """Generates replies that share a stem.
+    """Generates replies that share a stem, or a few stems.
 
     Args:
-        forward: The model: takes `input_ids`, `position_ids`, `attention_mask`, `past_key_values`, `stem`; returns the
+        forward: The model: takes `input_ids`, `position_ids`, `attention_mask`, `past_key_values`, `stems`; returns the
             logits of each row's last token, shape (rows, vocabulary).
         tokenizer: Decodes, to find stop strings.
         eos: Token ids that end a reply.
@@ -76,69 +76,71 @@ class ReplyGenerator:
         self._tails: dict[str, int] = {}
 
     def run(
-        self, replies: Sequence[Reply], stem: Stem, *, slots: int, keep_within: int, done: Callable[[], object]
+        self, replies: Sequence[tuple[Reply, Stem]], *, slots: int, keep_within: int, done: Callable[[], object]
     ) -> None:
         """Generate all replies, as many at once as there are slots.
 
         Args:
-            replies: All begin with the stem and have at least one token after it; longest first wastes least.
-            stem: What they share.
+            replies: Each with the stem it begins with, and at least one token after it; longest first wastes least.
             slots: Rows at once.
             keep_within: Bytes that the kept caches may take.
             done: Called after each reply.
         """
-        room = max(len(reply.prompt) + reply.limit for reply in replies) - len(stem.tokens)
-        cache = RowCache(min(slots, len(replies)), room, stem.layers)
+        room = max(len(reply.prompt) + reply.limit - len(stem.tokens) for reply, stem in replies)
+        cache = RowCache(min(slots, len(replies)), room, replies[0][1].layers)
         waiting, active = deque(replies), list[Reply]()
         while waiting or active:
             free = min(slots, len(replies)) - len(active)
             if waiting and free >= max(1, min(slots, len(waiting)) // 4):
-                fresh = self._admit(waiting, free, stem, cache)
+                fresh = self._admit(waiting, free, cache)
                 active += fresh
-                self._choose(fresh, self._prefill(fresh, stem, cache))
+                self._choose(fresh, self._prefill(fresh, cache))
             else:
                 tokens = [[reply.tokens[-1]] for reply in active]
-                self._choose(active, self._compute(tokens, slice(0, len(active)), stem, cache))
+                self._choose(active, self._compute(tokens, slice(0, len(active)), cache))
             for row in reversed(range(len(active))):
                 if self._ended(active[row]):
-                    self._finish(active[row], row, stem, cache)
+                    self._finish(active[row], row, cache)
                     active[row] = active[-1]
                     active.pop()
                     self.kept.shrink(keep_within)
                     done()
 
-    def _admit(self, waiting: deque[Reply], free: int, stem: Stem, cache: RowCache) -> list[Reply]:
+    def _admit(self, waiting: deque[tuple[Reply, Stem]], free: int, cache: RowCache) -> list[Reply]:
         """Give rows to as many waiting replies as one pass can hold."""
         fresh: list[Reply] = []
         widest = 0
         while waiting and len(fresh) < free:
-            tail = waiting[0].prompt[len(stem.tokens) :]
+            reply, stem = waiting[0]
+            tail = reply.prompt[len(stem.tokens) :]
             branch, known = longest_branch(stem, tail[:-1])
             widest = max(widest, len(tail) - known)
             if fresh and widest * (len(fresh) + 1) > self.prefill:
                 break
-            cache.put(branch.layers if branch else [], known)
-            fresh.append(waiting.popleft())
+            cache.put(stem, branch.layers if branch else [], known)
+            fresh.append(reply)
+            waiting.popleft()
         return fresh
 
-    def _prefill(self, fresh: list[Reply], stem: Stem, cache: RowCache) -> torch.Tensor:
+    def _prefill(self, fresh: list[Reply], cache: RowCache) -> torch.Tensor:
         rows = slice(cache.count - len(fresh), cache.count)
-        lengths = cache.lengths[rows]
-        tails = [r.prompt[len(stem.tokens) + known :] for r, known in zip(fresh, lengths, strict=True)]
+        known = [len(stem.tokens) + own for stem, own in zip(cache.stems[rows], cache.lengths[rows], strict=True)]
+        tails = [reply.prompt[length:] for reply, length in zip(fresh, known, strict=True)]
         while len(tails[0]) > self.prefill:  # only ever a row alone
-            self._compute([tails[0][: self.prefill]], rows, stem, cache)
+            self._compute([tails[0][: self.prefill]], rows, cache)
             tails[0] = tails[0][self.prefill :]
-        return self._compute(tails, rows, stem, cache)
+        return self._compute(tails, rows, cache)
 
-    def _compute(self, tokens: list[list[int]], rows: slice, stem: Stem, cache: RowCache) -> torch.Tensor:
+    def _compute(self, tokens: list[list[int]], rows: slice, cache: RowCache) -> torch.Tensor:
         places = cache.aim(rows, [len(row) for row in tokens], device=self.device)
         width = places.shape[1]
+        before = torch.tensor([[len(stem.tokens)] for stem in cache.stems[rows]], device=self.device)
         return self.forward(
             input_ids=torch.tensor([[0] * (width - len(row)) + row for row in tokens], device=self.device),
-            position_ids=places + len(stem.tokens),
+            position_ids=places + before,
             attention_mask=cache.mask(places, self.dtype),
             past_key_values=cache,
-            stem=stem.layers if stem.tokens else None,
+            stems=cache.by_stem(rows, device=self.device),
         )
 
     @staticmethod
@@ -157,7 +159,8 @@ class ReplyGenerator:
                 return True
         return False
 
-    def _finish(self, reply: Reply, row: int, stem: Stem, cache: RowCache) -> None:
+    def _finish(self, reply: Reply, row: int, cache: RowCache) -> None:
+        stem = cache.stems[row]
         seen = (reply.prompt + reply.tokens)[len(stem.tokens) :][: cache.lengths[row]]
         # What it went on from is part of it now, and need not be kept twice.
         stem.branches = [branch for branch in stem.branches if branch.tokens != seen[: len(branch.tokens)]]

@@ -87,7 +87,7 @@ class KeptPrefixes:
 
     def cheapest(self, rows: Sequence[Sequence[int]]) -> Stem | None:
         """Return the kept stem of all rows that leaves less to compute than a new one would, if there is any."""
-        best, least = None, _length_of_all(rows) + sum(len(row) - _length_of_all(rows) for row in rows)
+        best, least = None, length_of_all(rows) + sum(len(row) - length_of_all(rows) for row in rows)
         for stem in self.stems:
             length = len(stem.tokens)
             if all(len(row) > length and list(row[:length]) == stem.tokens for row in rows):
@@ -107,7 +107,7 @@ def longest_branch(stem: Stem, tail: Sequence[int]) -> tuple[Branch | None, int]
     return best, length
 
 
-def _length_of_all(rows: Sequence[Sequence[int]]) -> int:
+def length_of_all(rows: Sequence[Sequence[int]]) -> int:
     """Tokens that all rows begin with, leaving each at least one of its own."""
     ordered = sorted(map(list, rows))
     return min(shared_length(ordered[0], ordered[-1]), min(map(len, rows)) - 1)
@@ -122,11 +122,11 @@ def stem_groups(rows: Sequence[Sequence[int]]) -> Iterator[tuple[int, list[int]]
     stack = [list(range(len(rows)))]
     while stack:
         group = stack.pop()
-        shared = _length_of_all([rows[i] for i in group])
+        shared = length_of_all([rows[i] for i in group])
         parts: dict[int, list[int]] = {}
         for i in group:
             parts.setdefault(rows[i][shared], []).append(i)
-        gain = sum((_length_of_all([rows[i] for i in part]) - shared) * (len(part) - 1) for part in parts.values())
+        gain = sum((length_of_all([rows[i] for i in part]) - shared) * (len(part) - 1) for part in parts.values())
         if len(parts) > 1 and gain >= WORTH_A_GROUP * (len(parts) - 1):
             stack.extend(reversed(parts.values()))
         else:

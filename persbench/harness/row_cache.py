@@ -1,8 +1,8 @@
-"""A key/value cache of rows of unequal length after one shared stem, and the attention that reads both.
+"""A key/value cache of rows of unequal length after stems that they share, and the attention that reads both.
 
 lm-eval's `hf` pads a batch to its longest row, copies the whole cache at every token and holds the shared prompt once a
-row. Here every row has a place of its own in a buffer that is written in place, and the stem is read by all rows in one
-product (as in Hydragen, arXiv 2402.05099: the softmax runs over both parts, so the result is the same).
+row. Here every row has a place of its own in a buffer that is written in place, and a stem is read by all of its rows
+in one product (as in Hydragen, arXiv 2402.05099: the softmax runs over both parts, so the result is the same).
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from persbench.harness.joined_softmax import attended, joined, serves
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from persbench.harness.kept_prefixes import Layers
+    from persbench.harness.kept_prefixes import Layers, Stem
 
 ATTENTION = "persbench_rows"
 Layer = tuple[torch.Tensor, torch.Tensor]  # keys and values
+StemRows = list[tuple[torch.Tensor, "Layers | None"]]  # rows, and what they have before their own; each row once
 
 
 class RowCache(Cache):  # type: ignore[misc]
@@ -41,6 +42,7 @@ class RowCache(Cache):  # type: ignore[misc]
         super().__init__(layers=[])
         self.room = room
         self.lengths: list[int] = []
+        self.stems: list[Stem] = []
         self.buffers: Layers = [
             (
                 keys.new_zeros((slots, keys.shape[0], room + 1, keys.shape[2])),
@@ -83,6 +85,17 @@ class RowCache(Cache):  # type: ignore[misc]
         self._reach = max(self.lengths[rows])
         return places.masked_fill(padding, 0)
 
+    def by_stem(self, rows: slice, *, device: torch.device) -> StemRows:
+        """Say which of the rows, counted from the first of them, share which stem; None stands for an empty one."""
+        groups: dict[int, list[int]] = {}
+        stems = self.stems[rows]
+        for row, stem in enumerate(stems):
+            groups.setdefault(id(stem), []).append(row)
+        return [
+            (torch.tensor(group, device=device), stems[group[0]].layers if stems[group[0]].tokens else None)
+            for group in groups.values()
+        ]
+
     def mask(self, places: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
         """Let each token see its row up to itself.
 
@@ -108,10 +121,11 @@ class RowCache(Cache):  # type: ignore[misc]
         values[where, :, self._columns] = value_states.transpose(1, 2)
         return keys[self._rows, :, : self._reach], values[self._rows, :, : self._reach]
 
-    def put(self, layers: Layers, length: int) -> None:
-        """Begin a row with the first `length` tokens of a kept branch."""
+    def put(self, stem: Stem, layers: Layers, length: int) -> None:
+        """Begin a row after a stem, with the first `length` tokens of a kept branch of it."""
         row = self.count
         self.lengths.append(length)
+        self.stems.append(stem)
         for (keys, values), (kept_keys, kept_values) in zip(self.buffers, layers, strict=bool(length)):
             keys[row, :, :length] = kept_keys[:, :length]
             values[row, :, :length] = kept_values[:, :length]
@@ -123,9 +137,9 @@ class RowCache(Cache):  # type: ignore[misc]
 
     def drop(self, row: int) -> None:
         """Free a row; the last one moves to its place."""
-        last = self.lengths.pop()
+        last, stem = self.lengths.pop(), self.stems.pop()
         if row < self.count:
-            self.lengths[row] = last
+            self.lengths[row], self.stems[row] = last, stem
             for keys, values in self.buffers:
                 keys[row, :, :last] = keys[self.count, :, :last]
                 values[row, :, :last] = values[self.count, :, :last]
@@ -138,10 +152,10 @@ def attend(
     value: torch.Tensor,
     attention_mask: torch.Tensor,
     scaling: float | None = None,
-    stem: Layers | None = None,
+    stems: StemRows | None = None,
     **_: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Attend to the stem that all rows share and to each row's own tokens, under one softmax.
+    """Attend to the stem that a row shares with others and to its own tokens, under one softmax.
 
     Args:
         module: The attention layer; only its index is read.
@@ -150,7 +164,7 @@ def attend(
         value: See `key`.
         attention_mask: Additive, shape (rows, 1, tokens, reach).
         scaling: Factor on the products; 1 / sqrt(head size) by default.
-        stem: Keys and values of the stem for every layer.
+        stems: Which rows share which stem; keys and values of each for every layer.
 
     Returns:
         Shape (rows, tokens, heads, head size), and None for the weights.
@@ -161,26 +175,39 @@ def attend(
     scale = size**-0.5 if scaling is None else scaling
     asked = query.reshape(rows, shared, group * tokens, size)
     mask = attention_mask[:, :, None].expand(-1, -1, group, -1, -1).reshape(rows, 1, group * tokens, -1)
-    before = stem[module.layer_idx] if stem else None
+    before = [(some, layers[module.layer_idx] if layers else None) for some, layers in stems or []]
     attend_parts = _by_parts if serves(query.device) else _by_products
     found = attend_parts(asked, (key, value), before, mask, scale)
     return found.reshape(rows, heads, tokens, -1).transpose(1, 2).contiguous(), None
 
 
-def _by_parts(asked: torch.Tensor, own: Layer, stem: Layer | None, mask: torch.Tensor, scale: float) -> torch.Tensor:
-    """Attend to the rows and to the stem each by itself: several times faster on a CPU than batched products."""
+Before = list[tuple[torch.Tensor, Layer | None]]  # of one layer: rows, and the stem that they share
+
+
+def _by_parts(asked: torch.Tensor, own: Layer, before: Before, mask: torch.Tensor, scale: float) -> torch.Tensor:
+    """Attend to the rows and to their stems each by itself: several times faster on a CPU than batched products."""
     part = attended(asked, *own, mask, scale)
-    if stem is None:
-        return part[0]
-    rows, shared, count, _ = asked.shape
-    flat = asked.transpose(0, 1).flatten(1, 2)[None]
-    average, weight = attended(flat, stem[0][None], stem[1][None], None, scale)
-    average = average.view(shared, rows, count, -1).transpose(0, 1)
-    return joined((average, weight.view(shared, rows, count).transpose(0, 1)), part)
+    average, weight = torch.zeros_like(part[0]), torch.full_like(part[1], -torch.inf)
+    for rows, stem in before:
+        if stem is not None:
+            some = asked[rows].transpose(0, 1)  # (heads, rows, tokens, head size): as one row of many tokens
+            found, total = attended(some.flatten(1, 2)[None], stem[0][None], stem[1][None], None, scale)
+            average[rows] = found.view(*some.shape[:3], -1).transpose(0, 1)
+            weight[rows] = total.view(some.shape[:3]).transpose(0, 1)
+    return joined((average, weight), part)
 
 
-def _by_products(asked: torch.Tensor, own: Layer, stem: Layer | None, mask: torch.Tensor, scale: float) -> torch.Tensor:
+def _by_products(asked: torch.Tensor, own: Layer, before: Before, mask: torch.Tensor, scale: float) -> torch.Tensor:
     """Attend to both in matrix products under one softmax, on any device."""
+    if len(before) == 1:  # all rows: nothing need be picked out
+        return _products(asked, own, before[0][1], mask, scale)
+    found = torch.empty_like(asked)
+    for rows, stem in before:
+        found[rows] = _products(asked[rows], (own[0][rows], own[1][rows]), stem, mask[rows], scale)
+    return found
+
+
+def _products(asked: torch.Tensor, own: Layer, stem: Layer | None, mask: torch.Tensor, scale: float) -> torch.Tensor:
     key, value = own
     asked = asked * scale
     scores = asked @ key.transpose(-1, -2) + mask

@@ -11,6 +11,7 @@ from lm_eval.models.huggingface import HFLM
 from tiny_model import WORDS, tiny
 
 from persbench.harness.cache_budget import CacheBudget
+from persbench.harness.generation import ReplyGenerator
 from persbench.harness.prefix_lm import PrefixLM
 
 PROMPT = " ".join(WORDS[i * 7 % 120] for i in range(60))
@@ -39,6 +40,26 @@ CONTEXTS = {
 @pytest.mark.parametrize("name", CONTEXTS)
 def test_greedy_replies_are_those_of_hf(name: str) -> None:
     assert replies(tiny(PrefixLM), CONTEXTS[name]) == replies(tiny(HFLM), CONTEXTS[name])
+
+
+def test_replies_to_several_prompts_are_generated_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prompts long enough for a batch each: their replies share one, each after its own prompt."""
+    monkeypatch.setattr("persbench.harness.kept_prefixes.WORTH_A_GROUP", 1)
+    prompts = [" ".join(WORDS[i * k % 120] for i in range(length)) for k, length in ((3, 70), (7, 40), (11, 90))]
+    contexts = [f"{prompts[i % 3]} w{i} w{i + 1}" for i in range(15)] + ["w5"]
+    lm, runs = tiny(PrefixLM), []
+    assert not lm._why_not("replies")  # its trial generates, too
+    run = ReplyGenerator.run
+
+    def counted(self: ReplyGenerator, rows: Any, **how: Any) -> None:
+        runs.append(len(rows))
+        run(self, rows, **how)
+
+    monkeypatch.setattr(ReplyGenerator, "run", counted)
+    assert replies(lm, contexts) == replies(tiny(HFLM), contexts)
+    assert (len(lm.kept.stems), runs) == (4, [16])
+    monkeypatch.setattr("persbench.harness.cache_budget.MOST_ROWS", 4)
+    assert replies(tiny(PrefixLM), contexts) == replies(tiny(HFLM), contexts)
 
 
 def test_more_replies_than_rows(monkeypatch: pytest.MonkeyPatch) -> None:

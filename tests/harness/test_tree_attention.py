@@ -52,17 +52,29 @@ def test_the_joined_softmax_is_that_of_one_mask(work: Piece, dtype: torch.dtype)
     assert torch.allclose(parts.float(), whole.float(), atol=1e-5 if dtype == torch.float32 else 2e-2)
 
 
-@pytest.mark.parametrize("stem", [0, 9])
-def test_replies_attend_alike_by_parts_and_by_products(stem: int) -> None:
-    """An accelerator has the products alone: they are held to what a CPU computes."""
+@pytest.mark.parametrize("stems", [{9: [0, 1, 2]}, {0: [0, 1, 2]}, {9: [2, 0], 4: [1]}, {0: [1], 7: [0, 2]}])
+def test_replies_attend_alike_by_parts_by_products_and_row_by_row(stems: dict[int, list[int]]) -> None:
+    """An accelerator has the products alone: they are held to what a CPU computes, and both to one plain softmax."""
     torch.manual_seed(0)
     rows, shared, count, size = 3, 2, 6, 16
     asked = torch.randn(rows, shared, count, size)
     own = torch.randn(rows, shared, 5, size), torch.randn(rows, shared, 5, size)
-    before = (torch.randn(shared, stem, size), torch.randn(shared, stem, size)) if stem else None
+    before = [
+        (torch.tensor(some), (torch.randn(shared, n, size), torch.randn(shared, n, size)) if n else None)
+        for n, some in stems.items()
+    ]
     mask = torch.zeros(rows, 1, count, 5).masked_fill(torch.arange(5) > 3, torch.finfo(torch.float32).min)
+    plain = torch.empty_like(asked)
+    for some, stem in before:
+        for row in some.tolist():
+            keys, values = (
+                torch.cat([stem[i], own[i][row]], dim=1) if stem is not None else own[i][row] for i in range(2)
+            )
+            hidden = torch.nn.functional.pad(mask[row], (keys.shape[1] - 5, 0))
+            plain[row] = (asked[row] @ keys.transpose(-1, -2) * size**-0.5 + hidden).softmax(-1) @ values
     parts, products = (by(asked, own, before, mask, size**-0.5) for by in (_by_parts, _by_products))
-    assert torch.allclose(parts, products, atol=1e-5)
+    assert torch.allclose(parts, plain, atol=1e-5)
+    assert torch.allclose(products, plain, atol=1e-5)
 
 
 def test_blocks_are_the_branches_with_their_descendants() -> None:
