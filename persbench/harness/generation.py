@@ -22,8 +22,9 @@ from persbench.harness.kept_prefixes import Branch, KeptPrefixes, Stem, longest_
 from persbench.harness.row_cache import RowCache
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+STEMS_AT_ONCE = 4  # each is a product of its own in every layer
 LOOK_BACK = 4  # tokens beyond a stop string's own in which it may end
 
 
@@ -166,6 +167,26 @@ class ReplyGenerator:
         stem.branches = [branch for branch in stem.branches if branch.tokens != seen[: len(branch.tokens)]]
         stem.branches.append(Branch(seen, cache.take(row)))
         cache.drop(row)
+
+
+def batches(groups: Sequence[list[Reply]], fits: Callable[[list[list[Reply]]], bool]) -> Iterator[list[list[Reply]]]:
+    """Join groups of different stems, such as a persona's prompts at its stages: a fuller step costs little more.
+
+    Args:
+        groups: Replies that share a stem.
+        fits: Whether all replies of some groups can be generated at once.
+
+    Yields:
+        A few groups that fit, or one.
+    """
+    batch: list[list[Reply]] = []
+    for group in groups:
+        if batch and (len(batch) == STEMS_AT_ONCE or not fits([*batch, group])):
+            yield batch
+            batch = []
+        batch.append(group)
+    if batch:
+        yield batch
 
 
 def sampler(seed: int, *, temperature: float, top_k: int, top_p: float) -> Callable[[torch.Tensor], int]:

@@ -23,7 +23,7 @@ from transformers import DynamicCache
 
 from persbench.harness.adapters import use_adapter
 from persbench.harness.cache_budget import LARGEST_PIECE, CacheBudget
-from persbench.harness.generation import Reply, ReplyGenerator
+from persbench.harness.generation import Reply, ReplyGenerator, batches
 from persbench.harness.kept_prefixes import Branch, KeptPrefixes, Stem, length_of_all, stem_groups
 from persbench.harness.packed_weights import pack_linears
 from persbench.harness.reply_requests import answer_text, eos_tokens, grouped_by_settings, replies_of, unsupported
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 Request = tuple[tuple[str, str], list[int], list[int]]
-STEMS_AT_ONCE = 4  # a persona's prompts at its stages: together their replies fill a step
 WORTH_RECALLING = 64  # tokens of a dialogue's own that a probe must share with it to be scored on its cache
 
 
@@ -222,22 +221,26 @@ class PrefixLM(HFLM):  # type: ignore[misc]
         )
         with torch.inference_mode():
             groups = [[replies[i] for i in group] for _, group in stem_groups([reply.prompt for reply in replies])]
-            for start in range(0, len(groups), STEMS_AT_ONCE):
-                rows = [pair for group in groups[start : start + STEMS_AT_ONCE] for pair in self._with_stem(group)]
+            for batch in batches(groups, lambda together: self._room(together)[0] >= sum(map(len, together))):
+                slots, keep = self._room(batch)
+                rows = [(reply, stem) for group in batch for stem in [self._shared(group)] for reply in group]
                 rows.sort(key=lambda pair: len(pair[1].tokens) - len(pair[0].prompt))
-                shared = sum(len(stem.tokens) for stem in {id(stem): stem for _, stem in rows}.values())
-                own = max(len(reply.prompt) + reply.limit - len(stem.tokens) for reply, stem in rows)
-                slots = min(len(rows), max(1, self.budget.rows(own + shared, shared=shared)))
-                keep = self.budget.keep(own + shared, shared=shared, rows=slots)
                 self.kept.shrink(keep)
                 with row_attention(self.model):
                     generator.run(rows, slots=slots, keep_within=keep, done=bar.update)
 
-    def _with_stem(self, group: list[Reply]) -> list[tuple[Reply, Stem]]:
-        """Give replies the prompt that they share: one that is kept, or a new one."""
+    def _room(self, groups: list[list[Reply]]) -> tuple[int, int]:
+        """Return how many rows there is room for, beside the prompts that groups share, and the bytes left to keep."""
+        lengths = [length_of_all([reply.prompt for reply in group]) for group in groups]
+        own = max(len(r.prompt) + r.limit - n for group, n in zip(groups, lengths, strict=True) for r in group)
+        shared = sum(lengths)
+        slots = min(sum(map(len, groups)), max(1, self.budget.rows(own + shared, shared=shared)))
+        return slots, self.budget.keep(own + shared, shared=shared, rows=slots)
+
+    def _shared(self, group: list[Reply]) -> Stem:
+        """Return the prompt that replies share: one that is kept, or a new one."""
         prompts = [reply.prompt for reply in group]
-        stem = self.kept.cheapest(prompts) or self._stem(prompts[0][: length_of_all(prompts)])
-        return [(reply, stem) for reply in group]
+        return self.kept.cheapest(prompts) or self._stem(prompts[0][: length_of_all(prompts)])
 
     def _stem(self, tokens: list[int]) -> Stem:
         """Compute a shared prompt once, and keep it."""
