@@ -57,10 +57,10 @@ def settled(recipe: Recipe, pack: Pack, data: PersonaData, *, embedder: Embedder
     """Return the recipe with everything computed that it leaves to be computed (`matched_to`).
 
     The rule, for a target recipe whose epoch has N sequences in batches of B, of which G are ordinary dialogues: the
-    epoch gets the target's steps S = ceil(N / B), its G ordinary dialogues and all its settings of `sft`; its batch
+    epoch gets the target's steps S = ceil(N / B) and its G ordinary dialogues, and there are as many epochs; the batch
     size is the integer b for which the S x b - G examples of the persona, its rows in turns, come nearest in UTF-8
     bytes of assistant text to the persona's examples of the target (the smaller b if two are as near). Bytes stand for
-    tokens, so that no tokenizer is needed.
+    tokens, so that no tokenizer is needed. All other settings of `sft`, the learning rate too, stay the recipe's own.
 
     Args:
         recipe: Any recipe; the trainer calls this first and uses what it returns, since the batch size may change.
@@ -69,7 +69,7 @@ def settled(recipe: Recipe, pack: Pack, data: PersonaData, *, embedder: Embedder
         embedder: See `examples_of`.
 
     Returns:
-        The same recipe if it names no `matched_to`; else one with `examples`, `general` and `sft` filled in.
+        The same recipe if it names no `matched_to`; else one with `examples`, `general`, epochs and batches filled in.
 
     Raises:
         PersbenchError: The target is itself matched to another recipe; or see `examples_of`.
@@ -103,7 +103,9 @@ def settled(recipe: Recipe, pack: Pack, data: PersonaData, *, embedder: Embedder
             "data": recipe.data.model_copy(
                 update={"matched_to": None, "examples": count, "general": ordinary / count, "repeat": 1}
             ),
-            "sft": target.sft.model_copy(update={"batch_size": batch, "micro_batch": micro}),
+            "sft": recipe.sft.model_copy(
+                update={"epochs": target.sft.epochs, "batch_size": batch, "micro_batch": micro}
+            ),
         }
     )
 

@@ -154,6 +154,14 @@ def test_a_matched_recipe_has_the_steps_and_the_text_of_its_target(pack: Pack, n
     assert abs(sizes[0] - sizes[1]) <= 0.51 * steps * sizes[0] / len(own_of(mine))
 
 
+def test_a_matched_recipe_keeps_its_own_learning_rate(pack: Pack) -> None:
+    recipe = load_recipe("stylized")
+    sft = recipe.sft.model_copy(update={"learning_rate": 1.25e-4, "epochs": 7})
+    ready = settled(recipe.model_copy(update={"sft": sft}), pack, pack.persona("ada"), embedder=WordBags())
+    assert ready.sft.learning_rate == 1.25e-4
+    assert ready.sft.epochs == load_recipe("persllm-sft").sft.epochs, "steps are matched"
+
+
 def test_a_recipe_that_needs_nothing_computed_stays_itself(pack: Pack) -> None:
     recipe = load_recipe("persllm")
     assert settled(recipe, pack, pack.persona("ada")) is recipe
