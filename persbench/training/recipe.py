@@ -65,7 +65,7 @@ class Data(PackModel):
         general: Examples of ordinary dialogue for each example of the persona; 0 for none.
         deduplicate: Cosine of two prompts of one stage and pattern from which the later one is dropped; null for never.
         matched_to: Name of a recipe whose optimiser steps and assistant text this one is to equal (see
-            `persbench.training.examples.settled`): `examples`, `general` and the epochs and batches of `sft` then follow
+            `persbench.training.examples.settled`): `examples`, `general` and epochs and batches of `sft` then follow
             from it.
     """
 
