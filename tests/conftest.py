@@ -14,10 +14,20 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 
+LONG = ("harness", "training", "test_cli.py")  # folders and files whose tests begin processes or train
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that run a real model: they take minutes, and at the end one of two workers would idle."""
-    slow = {item.path for item in items if item.get_closest_marker("model")}
-    items.sort(key=lambda item: item.path not in slow)
+    """Begin with the files that run a real model, then those that take seconds: at the end one of two workers idles."""
+    real = {item.path for item in items if item.get_closest_marker("model")}
+    here = Path(__file__).parent
+
+    def place(item: pytest.Item) -> int:
+        if item.path in real:
+            return 0
+        return 1 if item.path.relative_to(here).parts[0] in LONG else 2
+
+    items.sort(key=place)
 
 
 @pytest.fixture
