@@ -1,18 +1,23 @@
 """Hold the prefix model's numbers against lm-eval's `hf`, item by item over the reference world.
 
     python benchmarks/equality.py --documents 2 --systems vanilla prompt --batch-sizes 1 16
-    python benchmarks/equality.py --documents 0 --batch-sizes 16 --device cuda     # the full world
+    python benchmarks/equality.py --documents 0 --out equality.jsonl     # the full world, a persona and task at a time
     python benchmarks/equality.py --adapter FOLDER
 
 For every persona the first documents of each choice task are scored by both (documents stand in a fixed shuffled order,
 so a prefix is a sample), and free replies to the first questions compared. Printed: the largest difference of a
 log-probability, items whose score differs, and replies that part with the lead of the best logit where they do.
+
+With --out, what is compared is kept as it comes: a repeated command compares only what is missing, and several
+processes can share the personas, each with a file of its own.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +39,7 @@ from persbench.scoring.choice import per_byte
 from persbench.systems.registry import get_system
 
 TOLERANCE = 1e-3
+REPLIES = "persbench_reply"
 
 
 def scored(lm: Any, documents: list[dict[str, Any]]) -> list[list[list[float]]]:
@@ -86,43 +92,88 @@ def compare_replies(documents: list[dict[str, Any]], hf: Any, ours: Any) -> tupl
     return len(documents) - len(leads), leads
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--documents", type=int, default=2, help="of each task and persona; 0 for all")
-    parser.add_argument("--replies", type=int, default=2, help="of each persona")
-    parser.add_argument("--systems", nargs="+", default=["vanilla", "prompt"])
-    parser.add_argument("--batch-sizes", nargs="+", type=int, default=[1, 16])
-    parser.add_argument("--adapter", help="PEFT folder; both models are loaded with it")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    options = parser.parse_args()
+Found = dict[str, Any]  # of one task of one persona under one setting: its `key`, and what was found
+
+
+def compare(task: str, documents: list[dict[str, Any]], hf: Any, ours: Any) -> Found:
+    """Hold scores or replies of one task against each other."""
+    if task == REPLIES:
+        identical, leads = compare_replies(documents, hf, ours)
+        return {"replies": identical, "leads": leads}
+    worst, differing, count = compare_scores(task, documents, hf, ours)
+    return {"numbers": count, "largest": worst, "differing": differing}
+
+
+def recalled(out: Path | None) -> dict[str, Found]:
+    """Read what an earlier run kept; a line that was cut off with it is taken away."""
+    if not out or not out.exists():
+        return {}
+    whole = out.read_text("utf-8").rpartition("\n")[0]
+    out.write_text(whole + "\n" if whole else "", "utf-8")
+    return {json.dumps(line["key"]): line for line in map(json.loads, whole.splitlines())}
+
+
+def verdict(setting: str, found: list[Found]) -> str:
+    """Sum up what was found under one setting."""
+    count, worst = sum(each.get("numbers", 0) for each in found), max(each.get("largest", 0.0) for each in found)
+    differing = [item for each in found for item in each.get("differing", [])]
+    same, leads = (
+        sum(each.get("replies", 0) for each in found),
+        [lead for each in found for lead in each.get("leads", [])],
+    )
+    within = worst < TOLERANCE and all(lead < TOLERANCE for lead in leads)
+    return (
+        f"{setting}: {count} log-probabilities, largest difference {worst:.1e}; {len(differing)} metrics differ "
+        f"{differing}; {same} of {same + len(leads)} replies identical, the others part at leads {leads}: "
+        f"{'within' if within else 'NOT within'} {TOLERANCE}"
+    )
+
+
+def models(options: argparse.Namespace) -> tuple[Any, Any]:
+    """Load both, with the adapter if there is one."""
     settings: dict[str, Any] = {"pretrained": str(fetch_model()), "dtype": "float32", "device": options.device}
     if options.adapter:
         settings["peft"] = options.adapter
         if (Path(options.adapter) / "tokenizer_config.json").exists():  # it may know more tokens than the base
             settings["tokenizer"] = options.adapter
-    hf, pack = HFLM(**settings, batch_size=1), world()
-    ours = PrefixLM(**settings, batch_size=1)
-    for size in options.batch_sizes:
-        hf.batch_size_per_gpu = size
-        for system in map(get_system, options.systems):
-            worst, differing, count, same, leads = 0.0, list[str](), 0, 0, list[float]()
-            for data in track(pack.personas, f"batch {size}, {system.name}", transient=True):
-                ours.forget()
-                for task in SURFACE_TASKS:
-                    documents = documents_of(task, pack, data, system)[: options.documents or None]
-                    gap, items, number = compare_scores(task, documents, hf, ours)
-                    worst, differing, count = max(worst, gap), differing + items, count + number
-                documents = documents_of("persbench_reply", pack, data, system)[: options.replies]
-                equal, parted = compare_replies(documents, hf, ours)
-                same, leads = same + equal, leads + parted
-            verdict = "within" if worst < TOLERANCE and all(lead < TOLERANCE for lead in leads) else "NOT within"
-            print(
-                f"batch {size}, {system.name}: {count} log-probabilities, largest difference {worst:.1e}; "
-                f"{len(differing)} metrics differ {differing}; "
-                f"{same} of {same + len(leads)} replies identical, the others part at leads {leads}: "
-                f"{verdict} {TOLERANCE}",
-                flush=True,
-            )
+    return HFLM(**settings, batch_size=1), PrefixLM(**settings, batch_size=1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--documents", type=int, default=2, help="of each task and persona; 0 for all")
+    parser.add_argument("--replies", type=int, default=2, help="of each persona; 0 for all")
+    parser.add_argument("--systems", nargs="+", default=["vanilla", "prompt"])
+    parser.add_argument("--batch-sizes", nargs="+", type=int, default=[1, 16])
+    parser.add_argument("--personas", nargs="+", help="all by default")
+    parser.add_argument("--adapter", help="PEFT folder; both models are loaded with it")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--out", type=Path, help="JSON lines that keep what was compared")
+    options = parser.parse_args()
+    hf, ours = models(options)
+    pack = world()
+    kept = recalled(options.out)
+    personas = [data for data in pack.personas if not options.personas or data.persona.id in options.personas]
+    by_setting: dict[str, list[Found]] = defaultdict(list)
+    work = [
+        (size, get_system(name), data, task)
+        for size in options.batch_sizes for name in options.systems for data in personas
+        for task in [*SURFACE_TASKS, REPLIES]
+    ]  # fmt: skip
+    for size, system, data, task in track(work, "comparing", transient=True):
+        most = (options.replies if task == REPLIES else options.documents) or None
+        key = [size, system.name, options.adapter, options.device, data.persona.id, task, most]
+        if json.dumps(key) not in kept:
+            hf.batch_size_per_gpu = size
+            ours.forget()
+            found = compare(task, documents_of(task, pack, data, system)[:most], hf, ours)
+            kept[json.dumps(key)] = {"key": key} | found
+            if options.out:
+                with options.out.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps({"key": key} | found) + "\n")
+        by_setting[f"batch {size}, {system.name}"].append(kept[json.dumps(key)])
+    for setting, found_there in by_setting.items():
+        print(verdict(setting, found_there), flush=True)
 
 
 if __name__ == "__main__":
