@@ -82,7 +82,9 @@ step_collect() {
       *) target=$records/seed1/records ;;
     esac
     mkdir -p "$target"
-    find "$folder" -path '*/records/*.json' -exec cp {} "$target/" \;
+    find "$folder" -path '*/records/*.json' | while read -r record; do
+      gzip -9n < "$record" > "$target/$(basename "$record").gz"     # -n: the same bytes whenever it is done
+    done
   done
 }
 

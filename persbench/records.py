@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import tempfile
+import zlib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -101,14 +103,15 @@ def _layout(content: dict[str, Any]) -> str:
 
 
 def load_record(path: Path) -> CellRecord:
-    """Read a record.
+    """Read a record; one whose name ends in `.gz` is unpacked on the way.
 
     Raises:
         PersbenchError: Missing, half-written, of another format, or not a record; says what to do.
     """
     try:
-        content = json.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raw = path.read_bytes()
+        content = json.loads(gzip.decompress(raw) if path.suffix == ".gz" else raw)
+    except (OSError, EOFError, zlib.error, ValueError, RecursionError) as error:
         raise PersbenchError(
             f"{path}: not a readable record ({error}). Delete it and repeat the run: only this cell is lost."
         ) from error

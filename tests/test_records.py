@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,17 @@ def test_what_is_written_is_read_back_whatever_a_model_said(tmp_path: Path) -> N
     save_record(tmp_path / "r.json", RECORD)
     assert load_record(tmp_path / "r.json") == RECORD
     assert sum('"id":' in line for line in (tmp_path / "r.json").read_text("utf-8").split("\n")) == 2
+
+
+def test_a_packed_record_is_read_as_it_is_and_a_torn_one_is_named(tmp_path: Path) -> None:
+    save_record(tmp_path / "r.json", RECORD)
+    packed = gzip.compress((tmp_path / "r.json").read_bytes(), mtime=0)
+    for torn in (b"", packed[:-20], packed[:10] + b"\0" * 30, b"no gzip"):
+        (tmp_path / "r.json.gz").write_bytes(torn)
+        with pytest.raises(PersbenchError, match="not a readable record"):
+            load_record(tmp_path / "r.json.gz")
+    (tmp_path / "r.json.gz").write_bytes(packed)
+    assert load_record(tmp_path / "r.json.gz") == RECORD
 
 
 def test_the_file_is_readable_by_others(tmp_path: Path) -> None:

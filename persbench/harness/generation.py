@@ -208,7 +208,8 @@ def sampler(seed: int, *, temperature: float, top_k: int, top_p: float) -> Calla
     generator = torch.Generator().manual_seed(seed)
 
     def draw(logits: torch.Tensor) -> int:
-        scores = warpers(torch.zeros(1, 0, dtype=torch.long), logits[None].float().cpu())
-        return int(torch.multinomial(scores.softmax(dim=-1)[0], 1, generator=generator))
+        scores = warpers(torch.zeros(1, 0, dtype=torch.long), logits[None].float().cpu())[0]
+        left = scores.isfinite().nonzero()[:, 0]  # a random number for each of them, not for the whole vocabulary
+        return int(left[torch.multinomial(scores[left].softmax(dim=-1), 1, generator=generator)])
 
     return draw

@@ -22,7 +22,7 @@ from persbench.harness.joined_softmax import attended, joined, serves
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    Blocks = list[tuple[int, int, int]]  # first token, last one and one more, tokens of the path that they see
+    Blocks = list[tuple[int, int, int]]  # first token, last one and one more, tokens before the piece that they see
 
 ATTENTION = "persbench_tree"
 WIDEST = 2  # times their own tokens that branches may take up when they are padded to the longest of them
@@ -93,7 +93,7 @@ class Branches:
     """
 
     def __init__(self, blocks: Blocks) -> None:
-        self.served = len(blocks) > 1 and all(seen for _, _, seen in blocks)
+        self.served = len(blocks) > 1
         self.by_path = [(seen, [*group]) for seen, group in groupby(blocks, key=itemgetter(2))]
         self.beside: list[Beside] = []
         run: Blocks = []
@@ -162,6 +162,8 @@ def _to_path(
     """Attend to the path, all of it: heads that share keys ask as one with more tokens, and no key is copied."""
     _, heads, tokens, size = query.shape
     shared = key.shape[1]
+    if not key.shape[2]:  # nothing has no weight
+        return torch.zeros_like(query), torch.full((1, heads, tokens), -torch.inf, device=query.device)
     average, weight = attended(query.reshape(1, shared, heads // shared * tokens, size), key, value, None, scale)
     return average.reshape(1, heads, tokens, size), weight.reshape(1, heads, tokens)
 

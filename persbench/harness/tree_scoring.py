@@ -108,12 +108,17 @@ def tokens_and_positions(piece: Piece) -> tuple[list[int], list[int]]:
 
 
 def blocks_of(piece: Piece) -> list[tuple[int, int, int]]:
-    """Return the ranges of tokens that share nothing but the path before the piece, and how much of it each sees."""
+    """Return the ranges of tokens that share nothing but what comes before them, and how much of that each sees.
+
+    That is the path before the piece, or its start. If all of the piece hangs on its first node, that node prolongs the
+    path for the others: keys are in one row, the path's first and then the piece's.
+    """
+    alone = sum(parent < 0 for _, parent in piece.nodes) == 1
     found: list[tuple[int, int, int]] = []
     stop = 0
     for node, parent in piece.nodes:
         start, stop = stop, stop + len(node.tokens)
-        if parent < 0:
+        if parent < 0 or (alone and parent == 0):
             found.append((start, stop, node.depth))
         else:
             found[-1] = (found[-1][0], stop, found[-1][2])

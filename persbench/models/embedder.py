@@ -24,13 +24,13 @@ class SentenceEmbedder:
         name: Local folder or hub id.
     """
 
-    def __init__(self, name: str | Path, *, device: str = "cpu", batch_size: int = 64) -> None:
+    def __init__(self, name: str | Path, *, device: str = "cpu", batch_size: int = 16) -> None:
         """Remember what to load.
 
         Args:
             name: Local folder or hub id. A hub model's own code is never run.
             device: Where it runs; the CPU by default, so that scores do not depend on the machine's accelerator.
-            batch_size: Texts per forward pass.
+            batch_size: Texts per forward pass; larger ones pad more, and are slower on a CPU.
         """
         self.name = str(name)
         self._device = device

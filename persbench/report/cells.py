@@ -56,7 +56,7 @@ def load_cells(folder: Path) -> tuple[list[Cell], list[Fault]]:
         raise PersbenchError(f"no folder {folder}: give the one that `persbench run --out` wrote to.")
     cells: list[Cell] = []
     faults: list[Fault] = []
-    for path in sorted(folder.rglob("*.json")):
+    for path in sorted([*folder.rglob("*.json"), *folder.rglob("*.json.gz")]):
         name = path.relative_to(folder).as_posix()
         try:
             if path.parent.name == "records":

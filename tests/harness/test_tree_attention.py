@@ -28,6 +28,13 @@ def at_depths(*depths: int) -> Piece:
     return Piece(depths[0], tuple(nodes), keep=False)
 
 
+def on_one_node(past: int) -> Piece:
+    """A question with its answers, one of which goes two ways."""
+    sizes = [(7, -1), (5, 0), (11, 0), (2, 2), (3, 2), (4, 0)]
+    depths = [past, past + 7, past + 7, past + 18, past + 18, past + 7]
+    return Piece(past, tuple((Node([0] * n, at), up) for (n, up), at in zip(sizes, depths, strict=True)), keep=False)
+
+
 def test_a_branch_sees_the_path_up_to_where_it_leaves_it() -> None:
     mask = ancestor_mask(at_depths(4, 4, 1), torch.float32)[0, 0] == 0
     assert mask[:, :4].tolist() == 10 * [[True] * 4] + 5 * [[True, False, False, False]]
@@ -35,7 +42,13 @@ def test_a_branch_sees_the_path_up_to_where_it_leaves_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "work", [piece(0, 7, 2, 11), piece(1, 7, 2, 11), piece(40, 7, 2, 11), at_depths(40, 40, 25, 13), at_depths(9, 0)]
+    "work",
+    [
+        *(piece(past, 7, 2, 11) for past in (0, 1, 40)),
+        *(piece(past, 60, 2, 1) for past in (0, 40)),  # one far longer than the others
+        *(on_one_node(past) for past in (0, 40)),
+        *(at_depths(*depths) for depths in ((40, 40, 25, 13), (9, 0))),
+    ],
 )
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_the_joined_softmax_is_that_of_one_mask(work: Piece, dtype: torch.dtype) -> None:
@@ -79,6 +92,7 @@ def test_replies_attend_alike_by_parts_by_products_and_row_by_row(stems: dict[in
 
 def test_blocks_are_the_branches_with_their_descendants() -> None:
     assert blocks_of(piece(5, 7, 2, 11)) == [(0, 7, 5), (7, 12, 5), (12, 23, 5)]
+    assert blocks_of(on_one_node(5)) == [(0, 7, 5), (7, 12, 12), (12, 28, 12), (28, 32, 12)], "it prolongs the path"
 
 
 def test_the_model_s_own_attention_comes_back_whatever_happens() -> None:
