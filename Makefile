@@ -1,11 +1,12 @@
 # make quickstart   set up, train one persona briefly, evaluate four systems, print the board
-# make test         set up, lint, check types, run all tests
+# make test         set up, lint, check types, run the tests
+# make test-slow    the tests that take minutes each: whole pipelines with the real model
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 QUICKSTART ?= runs/quickstart
 
-.PHONY: setup quickstart test clean
+.PHONY: setup quickstart test test-slow clean
 
 setup: $(VENV)/.installed
 
@@ -33,6 +34,9 @@ test: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=10
+
+test-slow: setup
+	$(BIN)/python -m pytest -m slow
 
 clean:
 	rm -rf $(VENV) runs

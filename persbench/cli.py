@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from persbench import __version__
-from persbench.commands import data, evaluate, report, train
+from persbench.commands import build, data, evaluate, export, importing, judge, report, train
 from persbench.commands.console import err_console
 from persbench.errors import PersbenchError
 
@@ -22,10 +22,14 @@ app = typer.Typer(
 )
 for command in (evaluate.check, evaluate.run, evaluate.tasks, train.train):
     app.command()(command)
+app.command(cls=build.ManyFiles)(build.build)
+app.command("import")(importing.import_)
+app.command()(export.export)
 app.add_typer(data.model, name="model")
 app.add_typer(report.app, name="report")
 app.add_typer(report.paper, name="paper")
 app.add_typer(data.app, name="data")
+app.add_typer(judge.app, name="judge")
 
 
 def _version(wanted: bool) -> None:

@@ -12,9 +12,9 @@ PACKAGE = Path(__file__).resolve().parent.parent / "persbench"
 FLOORS: dict[str, int] = {
     "errors": 0, "records": 0, "provenance": 0, "jsonl": 0, "samples": 0, "near_duplicates": 0, "__init__": 0,
     "packs": 1, "models": 1,
-    "retrieval": 2, "scoring": 2,
-    "systems": 3, "data": 3,
-    "harness": 4, "training": 4,
+    "retrieval": 2, "scoring": 2, "annotators": 2,
+    "systems": 3, "data": 3, "importers": 3,
+    "harness": 4, "training": 4, "build": 4, "judging": 4,
     "report": 5,
     "commands": 6, "lm_eval": 6,
     "cli": 7,
@@ -25,6 +25,8 @@ WINGS = {
     "harness": "evaluation",
     "data": "training",
     "training": "training",
+    "importers": "training",
+    "build": "training",
     "report": "reading",
 }
 ONLY_IN = {

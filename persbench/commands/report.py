@@ -11,7 +11,12 @@ from persbench.commands.console import err_console, names_in, next_step, out_con
 from persbench.errors import PersbenchError, UnknownNameError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from persbench.errors import Fault
+    from persbench.judging.qualification import Qualification
     from persbench.report.cells import Cell
+    from persbench.report.judged import JudgedTable
 
 app = typer.Typer(help="Read results.", no_args_is_help=True)
 paper = typer.Typer(help="The paper's tables, on your data.", no_args_is_help=True)
@@ -22,7 +27,8 @@ def table(
     folder: Annotated[Path, typer.Argument(help="What `persbench run --out` or `lm_eval run --output_path` wrote.")],
     style: Annotated[str, typer.Option("--format", help="text, markdown or csv.")] = "text",
 ) -> None:
-    """Print the board: every system with intervals, counts, chance levels and signatures."""
+    """Print the board: every system with intervals, counts, chance levels and signatures, and what judges said."""
+    from persbench.report import judged_table
     from persbench.report import table as tables
     from persbench.report.board import lines_of, table_titles
 
@@ -31,11 +37,39 @@ def table(
         raise UnknownNameError("format", style, list(writers))
     cells = cells_of(folder)
     board = writers[style]({name: lines_of(cells, name) for name in table_titles()})
-    if isinstance(board, str):
-        typer.echo(board, nl=False)
-    else:
+    judged = _judged(folder, cells)
+    if style == "text":
         out_console.print(board)
+        if judged:
+            out_console.print(judged_table.terminal_judged(judged))
         next_step(f"persbench report table {folder} --format markdown")
+        return
+    typer.echo(board, nl=False)
+    if judged:
+        typer.echo()
+        typer.echo({"markdown": judged_table.markdown_judged, "csv": judged_table.csv_judged}[style](judged), nl=False)
+
+
+@app.command()
+def judges(
+    folder: Annotated[Path, typer.Argument(help="A run that `persbench judge` has judged.")],
+) -> None:
+    """Say what judges are worth: their exams, and how far metrics without a judge agree with them (Markdown)."""
+    from persbench.report.judge_agreement import markdown_agreement, metric_agreements
+    from persbench.report.qualifications import markdown_qualifications
+
+    cells = cells_of(folder)
+    judged = _judged(folder, cells)
+    if not judged:
+        raise PersbenchError(
+            f"{folder} holds nothing that a judge said: `persbench judge {folder} --judge SPEC` first."
+        )
+    ids = {table.found.judge_id for table in judged}
+    examined = [one for one in _qualifications(folder) if one.judge["id"] in ids]
+    if examined:
+        typer.echo(markdown_qualifications(examined))
+    found = [(table, metric_agreements(table, _of_run(cells, table.found.run))) for table in judged]
+    typer.echo(markdown_agreement(found), nl=False)
 
 
 @app.command()
@@ -120,14 +154,42 @@ def paper_table_1(
     typer.echo(markdown_table(table_1(load_pack(resolve_pack(pack)))))
 
 
+def _judged(folder: Path, cells: list[Cell]) -> list[JudgedTable]:
+    """Read what judges said of the runs below a folder, and say what of it is left out."""
+    from persbench.report.judged import judged_runs, judged_tables
+
+    runs, faults = judged_runs(folder, cells)
+    _tell(faults)
+    return judged_tables(runs, _qualifications(folder)) if runs else []
+
+
+def _qualifications(folder: Path) -> list[Qualification]:
+    """Read the qualifications that lie in the folder, and those in the user's cache."""
+    from persbench.judging.qualification import FOLDER, load_qualifications
+    from persbench.models.fetch import cache_dir
+
+    found, faults = load_qualifications(folder, cache_dir() / FOLDER)
+    _tell(faults)
+    return found
+
+
+def _of_run(cells: list[Cell], run: str) -> list[Cell]:
+    """Return the cells that lie in one run's folder."""
+    return [cell for cell in cells if not run or cell.source.startswith(f"{run}/")]
+
+
+def _tell(faults: Sequence[Fault]) -> None:
+    for fault in faults:
+        err_console.print(f"left out: {fault}", style="yellow", highlight=False, markup=False, soft_wrap=True)
+
+
 def cells_of(folder: Path, *, one_setting: bool = False) -> list[Cell]:
     """Read results, and say what is left out; refuse two settings of one system where they could not stand apart."""
     from persbench.report.cells import load_cells
     from persbench.report.duplicates import require_one_setting
 
     cells, faults = load_cells(folder)
-    for fault in faults:
-        err_console.print(f"left out: {fault}", style="yellow", highlight=False, markup=False, soft_wrap=True)
+    _tell(faults)
     if one_setting:
         require_one_setting(cells)
     return cells

@@ -139,13 +139,18 @@ def _stance_holders(pack: Pack) -> Iterator[Fault]:
 
 
 def _ages(pack: Pack) -> Iterator[Fault]:
-    """Ages of two stages must differ as the stages' years do, give or take a birthday."""
+    """Sheets must be whole, and ages of two stages must differ as the stages' years do, give or take a birthday."""
     years = {stage.id: stage.year for stage in pack.world.stages}
     for data in pack.personas:
         sheets = list(data.persona.stages.items())
+        for stage, sheet in sheets:
+            for name in ("age", "profile", "voice"):
+                if getattr(sheet, name) is None:
+                    message = f"{name} of {data.persona.id} at {stage} is null"
+                    yield Fault(f"personas/{data.persona.id}/persona.yaml", None, message, "a whole sheet")
         for (first, a), (second, b) in itertools.pairwise(sheets):
             apart = years[second] - years[first]
-            if abs((b.age - a.age) - apart) > 1:
+            if a.age is not None and b.age is not None and abs((b.age - a.age) - apart) > 1:
                 message = f"{data.persona.id} is {a.age} at {first} and {b.age} at {second}, {apart} years later"
                 yield Fault(f"personas/{data.persona.id}/persona.yaml", None, message, f"{a.age + apart} or a year off")
 

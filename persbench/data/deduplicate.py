@@ -11,12 +11,17 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import numpy as np
 
+from persbench.errors import PersbenchError
+from persbench.near_duplicates import first_of_each
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from persbench.scoring.overlap import Embedder
 
 SIMILAR: Final = 0.95
+# A text's cosine with itself may fall short of 1 by the rounding of its vector.
+ROUNDING: Final = 1e-6
 R = TypeVar("R")
 
 
@@ -58,19 +63,30 @@ def deduplicated(
 
     Returns:
         The rows kept, in their order, and the rows dropped, each with the nearest kept one.
+
+    Raises:
+        PersbenchError: The embedder gave something else than numbers for a prompt.
     """
-    vectors = embedder.encode([prompt(row) for row in rows])
-    kept_in: dict[tuple[str, ...], list[int]] = defaultdict(list)
-    kept: list[R] = []
-    dropped: list[Dropped] = []
+    if not rows:
+        return [], []
+    vectors = np.asarray(embedder.encode([prompt(row) for row in rows]), dtype=np.float32)
+    sound = np.isfinite(vectors).all(axis=1)
+    if not sound.all():
+        at = int(np.flatnonzero(~sound)[0])
+        raise PersbenchError(
+            f"the embedder gave no finite vector for the prompt of {name(rows[at])}, so that it cannot be compared: "
+            "look at that prompt, or use another embedder."
+        )
+    members: dict[tuple[str, ...], list[int]] = defaultdict(list)
     for i, row in enumerate(rows):
-        before = kept_in[group(row)]
-        cosines = vectors[before] @ vectors[i] if before else np.zeros(0, dtype=np.float32)
-        # A text's cosine with itself may fall short of 1 by a rounding.
-        if before and float(cosines.max()) >= threshold - 1e-6:
-            nearest = int(cosines.argmax())
-            dropped.append(Dropped(name(row), name(rows[before[nearest]]), float(cosines[nearest])))
-        else:
-            before.append(i)
-            kept.append(row)
-    return kept, dropped
+        members[group(row)].append(i)
+    kept: list[int] = []
+    dropped: list[tuple[int, Dropped]] = []
+    for of_group in members.values():
+        own = vectors if len(of_group) == len(rows) else vectors[of_group]
+        numbers, near = first_of_each(own, threshold=threshold - ROUNDING)
+        kept += (of_group[i] for i in numbers)
+        for found in near:
+            i, first = of_group[found.row], of_group[found.kept]
+            dropped.append((i, Dropped(name(rows[i]), name(rows[first]), found.cosine)))
+    return [rows[i] for i in sorted(kept)], [drop for _, drop in sorted(dropped, key=lambda found: found[0])]

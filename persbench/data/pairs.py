@@ -7,17 +7,20 @@ later serve as candidates would lift identification for the wrong reason.
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
+from persbench.data.nearest import alike, embedded, nearest
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+    from persbench.data.nearest import Embedded
     from persbench.packs.pack import Pack, PersonaData
     from persbench.packs.schema import TrainDialogue
     from persbench.scoring.overlap import Embedder
@@ -48,13 +51,6 @@ class Pair:
     persona: str
 
 
-class _Candidate(NamedTuple):
-    persona: str
-    row: TrainDialogue
-    prompt: NDArray[np.float32]
-    response: NDArray[np.float32]
-
-
 def pairs_of(
     pack: Pack,
     data: PersonaData,
@@ -76,6 +72,8 @@ def pairs_of(
     3. A row whose response is nearly the chosen one (cosine 0.95 or more) is no candidate: there would be nothing to
        prefer.
 
+    All comparisons are blocked matrix products (`persbench.data.nearest`), with the result of comparing row by row.
+
     Args:
         pack: The world; of other personas training files alone are read.
         data: The persona.
@@ -88,58 +86,81 @@ def pairs_of(
         of that kind.
     """
     own = list(data.train if rows is None else rows)
-    everybody = [(other.persona.id, row) for other in pack.personas for row in other.train]
     if not own:
         return []
-    prompts = embedder.encode([row.prompt for _, row in everybody])
-    responses = embedder.encode([row.response for _, row in everybody])
-    all_rows = [_Candidate(who, row, prompts[i], responses[i]) for i, (who, row) in enumerate(everybody)]
-    vectors = {candidate.row.id: candidate for candidate in all_rows}
-    taken: dict[Kind, Counter[str]] = {kind: Counter() for kind in rejected}
-    pairs = []
-    for row in own:
-        chosen = vectors[row.id]
-        for kind in rejected:
-            others = [c for c in all_rows if _is_other(kind, c, row, data.persona.id) and _apart(c, chosen)]
-            found = _common(kind, others, row, taken[kind]) or _nearest(others, chosen)
-            if found is not None:
-                cosine = 1.0 if found.row.prompt_id == row.prompt_id else float(found.prompt @ chosen.prompt)
-                pairs.append(Pair(kind, row, found.row, cosine, found.persona))
-    return pairs
+    known = _Known.of(pack, embedder)
+    places = {row.id: i for i, row in enumerate(known.rows)}
+    chosen = np.array([places[row.id] for row in own], dtype=np.intp)
+    found: dict[tuple[int, Kind], tuple[int, float]] = {}
+    for kind in rejected:
+        found |= {(i, kind): (place, 1.0) for i, place in _common(known, chosen, kind, data.persona.id).items()}
+        rest = np.array([i for i in range(len(own)) if (i, kind) not in found], dtype=np.intp)
+        for stage in dict.fromkeys(own[i].stage for i in rest):
+            asking = rest[[own[i].stage == stage for i in rest]]
+            candidates = known.others(kind, data.persona.id, stage)
+            near = nearest(known.prompts, known.responses, chosen[asking], candidates, least=NEAR, same=SAME, tie=TIE)
+            found |= {(int(i), kind): each for i, each in zip(asking, near, strict=True) if each is not None}
+    return [
+        Pair(kind, row, known.rows[place], cosine, known.personas[place])
+        for i, row in enumerate(own)
+        for kind in rejected
+        for place, cosine in [found.get((i, kind), (-1, 0.0))]
+        if place >= 0
+    ]
 
 
-def _is_other(kind: Kind, candidate: _Candidate, row: TrainDialogue, persona: str) -> bool:
-    if kind == "other_stage":
-        return candidate.persona == persona and candidate.row.stage != row.stage
-    return candidate.persona != persona and candidate.row.stage == row.stage
+@dataclass(frozen=True)
+class _Known:
+    """All training dialogues of a world, with the persona of each."""
+
+    rows: list[TrainDialogue]
+    personas: list[str]
+    prompts: Embedded
+    responses: Embedded
+
+    @classmethod
+    def of(cls, pack: Pack, embedder: Embedder) -> _Known:
+        everybody = [(data.persona.id, row) for data in pack.personas for row in data.train]
+        rows = [row for _, row in everybody]
+        return cls(
+            rows,
+            [who for who, _ in everybody],
+            embedded([row.prompt for row in rows], embedder),
+            embedded([row.response for row in rows], embedder),
+        )
+
+    def is_other(self, kind: Kind, place: int, persona: str, stage: str) -> bool:
+        """Say whether a row may lend its response, by persona and stage, to a row of that persona and stage."""
+        if kind == "other_stage":
+            return self.personas[place] == persona and self.rows[place].stage != stage
+        return self.personas[place] != persona and self.rows[place].stage == stage
+
+    def others(self, kind: Kind, persona: str, stage: str) -> NDArray[np.intp]:
+        """Return all rows that may lend their response, those with smaller ids first."""
+        places = [place for place in range(len(self.rows)) if self.is_other(kind, place, persona, stage)]
+        return np.array(sorted(places, key=lambda place: self.rows[place].id), dtype=np.intp)
 
 
-def _apart(candidate: _Candidate, chosen: _Candidate) -> bool:
-    return float(candidate.response @ chosen.response) < SAME
-
-
-def _common(kind: Kind, others: Sequence[_Candidate], row: TrainDialogue, taken: Counter[str]) -> _Candidate | None:
+def _common(known: _Known, chosen: NDArray[np.intp], kind: Kind, persona: str) -> dict[int, int]:
     """Choose among rows with the same prompt: the source taken least often so far, then by a fixed hash."""
-    found = {source: c for source, c in _sources(kind, others) if c.row.prompt_id == row.prompt_id}
-    if not found:
-        return None
-    source = min(found, key=lambda name: (taken[name], _hash(row.id, name)))
-    taken[source] += 1
-    return found[source]
-
-
-def _sources(kind: Kind, others: Sequence[_Candidate]) -> Iterator[tuple[str, _Candidate]]:
-    return ((c.row.stage if kind == "other_stage" else c.persona, c) for c in others)
-
-
-def _nearest(others: Sequence[_Candidate], chosen: _Candidate) -> _Candidate | None:
-    if not others:
-        return None
-    cosines = np.stack([c.prompt for c in others]) @ chosen.prompt
-    best = float(cosines.max())
-    if best < NEAR:
-        return None
-    return min((c for c, cosine in zip(others, cosines, strict=True) if cosine > best - TIE), key=lambda c: c.row.id)
+    with_prompt: dict[str, list[int]] = defaultdict(list)
+    for place, row in enumerate(known.rows):
+        with_prompt[row.prompt_id].append(place)
+    taken: Counter[str] = Counter()
+    found = {}
+    for i, place in enumerate(chosen.tolist()):
+        row = known.rows[place]
+        others = [c for c in with_prompt[row.prompt_id] if known.is_other(kind, c, persona, row.stage)]
+        if not others:
+            continue
+        same = alike(known.responses, chosen[i : i + 1], np.array(others, dtype=np.intp), SAME)[0]
+        apart = [c for c, is_same in zip(others, same, strict=True) if not is_same]
+        sources = {known.rows[c].stage if kind == "other_stage" else known.personas[c]: c for c in apart}
+        if sources:
+            source = min(sources, key=lambda name: (taken[name], _hash(row.id, name)))
+            taken[source] += 1
+            found[i] = sources[source]
+    return found
 
 
 def _hash(*parts: str) -> str:

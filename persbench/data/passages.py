@@ -88,7 +88,7 @@ def _personas(pack: Pack) -> Iterator[Passage]:
         stages = {row.id: row.stage for row in data.train}  # a matched row is of the stage of the row it answers for
         for stage, sheet in data.persona.stages.items():
             file = f"personas/{persona}/persona.yaml"
-            fields = [("profile", sheet.profile), ("voice", sheet.voice)]
+            fields = [(name, text) for name in ("profile", "voice") if (text := getattr(sheet, name)) is not None]
             fields += [("relations", text) for text in sheet.relations.values()]
             yield from (Passage(file, 1, name, "source", "note", persona, stage, text) for name, text in fields)
         for stem, attribute in {**{s: v[0] for s, v in PERSONA_TEXTS.items()}, "materials": "materials"}.items():

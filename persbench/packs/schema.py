@@ -202,11 +202,14 @@ class TraitTarget(PackModel):
 
 
 class StageProfile(PackModel):
-    """A persona at a stage. `profile`, `voice` and `relations` may enter prompts; `traits` and `cannot_know` never."""
+    """A persona at a stage. `profile`, `voice` and `relations` may enter prompts; `traits` and `cannot_know` never.
 
-    age: Annotated[int, Field(ge=0, le=MAX_AGE)]
-    profile: Text
-    voice: Text
+    `age`, `profile` and `voice` must be there, and are None where nobody knows (imported data sets).
+    """
+
+    age: Annotated[int, Field(ge=0, le=MAX_AGE)] | None
+    profile: Text | None
+    voice: Text | None
     relations: Mapping[Id, Text] = {}
     traits: Mapping[Domain, TraitTarget] = {}
     cannot_know: Many[Text] = ()

@@ -76,9 +76,21 @@ def read_yaml(path: Path, shown: str, faults: list[Fault]) -> Document | None:
     Returns:
         The document, or None if it cannot be parsed. No exception leaves this function for anything a file can hold.
     """
-    text = _read_text(path, shown, faults)
-    if text is None:
-        return None
+    text = read_text(path, shown, faults)
+    return None if text is None else parse_yaml(text, shown, faults)
+
+
+def parse_yaml(text: str, shown: str, faults: list[Fault]) -> Document | None:
+    """Parse one YAML document, as `read_yaml` does.
+
+    Args:
+        text: The document; its first line is line 1 of the faults.
+        shown: Name of the file in messages.
+        faults: Grows by the faults found.
+
+    Returns:
+        The document, or None if it cannot be parsed.
+    """
     try:
         loader = _PlainLoader(text)
         node = loader.get_single_node()
@@ -103,7 +115,17 @@ def read_yaml(path: Path, shown: str, faults: list[Fault]) -> Document | None:
     return None
 
 
-def _read_text(path: Path, shown: str, faults: list[Fault]) -> str | None:
+def read_text(path: Path, shown: str, faults: list[Fault]) -> str | None:
+    """Read a small file of text, or gather the one fault that keeps it from being read.
+
+    Args:
+        path: The file.
+        shown: Its name in messages.
+        faults: Grows by at most one fault.
+
+    Returns:
+        The text, at most `MAX_YAML_BYTES` of UTF-8, or None.
+    """
     problem = file_problem(path)
     if problem is not None:
         faults.append(Fault(shown, None, problem))

@@ -95,25 +95,26 @@ class Line:
 
 
 @cache
-def _layout() -> dict[str, Any]:
-    layout: dict[str, Any] = yaml.safe_load(files("persbench.report").joinpath("columns.yaml").read_text("utf-8"))
-    return layout
+def layout() -> dict[str, Any]:
+    """Return all of the package's `columns.yaml`."""
+    found: dict[str, Any] = yaml.safe_load(files("persbench.report").joinpath("columns.yaml").read_text("utf-8"))
+    return found
 
 
 @cache
 def columns(table: str) -> tuple[Column, ...]:
     """Return the columns of one table of the package's `columns.yaml`."""
-    return tuple(Column(**row) for row in _layout()["tables"][table]["columns"])
+    return tuple(Column(**row) for row in layout()["tables"][table]["columns"])
 
 
 def table_titles() -> dict[str, str]:
     """Return the tables in the order of the board, with their titles."""
-    return {name: table["title"] for name, table in _layout()["tables"].items()}
+    return {name: table["title"] for name, table in layout()["tables"].items()}
 
 
 def system_order() -> list[str]:
     """Return the systems in the order of the board."""
-    return list(_layout()["systems"])
+    return list(layout()["systems"])
 
 
 def lines_of(cells: Sequence[Cell], table: str = "board") -> list[Line]:

@@ -58,7 +58,7 @@ def _nothing(entry: Entry) -> str:
     return "unscored" if entry.value.unscored else "none"
 
 
-def _cell(entry: Entry | None, column: Column) -> str:
+def cell_text(entry: Entry | None, column: Column) -> str:
     """Write mean, interval, raw mean, margin with interval, and counts, a line each."""
     if entry is None:
         return "-"
@@ -87,7 +87,7 @@ def _label(line: Line, models: int) -> str:
 
 def _table(lines: Sequence[Line], table: str, title: str) -> Table:
     sanity = all(line.is_sanity for line in lines)
-    write = _sanity_cell if sanity else _cell
+    write = _sanity_cell if sanity else cell_text
     shown = [c for c in columns(table) if any(c.metric in line.entries for line in lines)]
     grid = Table(
         title=title,

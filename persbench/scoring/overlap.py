@@ -42,6 +42,10 @@ class Embedder(Protocol):
         """
         ...
 
+    def __hash__(self) -> int:
+        """Tell embedders apart: what one said of some texts is remembered for it."""
+        ...
+
 
 class _UnicodeWords:
     """ROUGE's own tokenizer splits words at every accent; this one agrees with it on ASCII without apostrophes."""

@@ -174,11 +174,11 @@ def persona_sheet(situation: Situation) -> str:
     """
     profile, name = situation.profile, situation.data.persona.name
     names = {p.persona.id: p.persona.name for p in situation.pack.personas}
-    parts = [
-        INSTRUCTION.format(name=name, date=situation.stage.date),
-        f"Who you are: {profile.profile}",
-        f"How you talk: {profile.voice}",
-    ]
+    parts = [INSTRUCTION.format(name=name, date=situation.stage.date)]
+    if profile.profile is not None:
+        parts.append(f"Who you are: {profile.profile}")
+    if profile.voice is not None:
+        parts.append(f"How you talk: {profile.voice}")
     if profile.relations:
         known = "\n".join(f"- {names.get(other, other)}: {text}" for other, text in profile.relations.items())
         parts.append(f"People you know:\n{known}")

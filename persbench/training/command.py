@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from persbench.packs.pack import Pack
     from persbench.training.pipeline import TrainSettings
 
 NEEDED = ("trl", "peft")
@@ -39,18 +40,32 @@ def train_command(settings: TrainSettings, console: Console, *, world: bool) -> 
     from persbench.training.pipeline import train  # noqa: PLC0415
     from persbench.training.progress import reporting  # noqa: PLC0415
 
-    pack = load_pack(resolve_pack(settings.pack))
-    names = [data.persona.id for data in pack.personas]
-    if world == bool(settings.personas):
-        raise PersbenchError(
-            f"name the personas to train (--persona {names[0]}) or take all of them (--world), one of the two. "
-            f"{pack.world.id} has {', '.join(names)}."
-        )
-    personas = settings.personas or tuple(names)
+    personas = personas_meant(load_pack(resolve_pack(settings.pack)), settings.personas, world=world, what="train")
     writes = machine_of(settings.device, settings.dtype).writes
     with reporting(console, len(personas), speaks=writes) as report:
         folders = train(replace(settings, personas=personas), report=report)
     return folders if writes else []
+
+
+def personas_meant(pack: Pack, named: tuple[str, ...], *, world: bool, what: str) -> tuple[str, ...]:
+    """Return the ids of the personas named, or of all of a world.
+
+    Args:
+        pack: The world.
+        named: Ids; none where all are meant.
+        world: Whether all are meant.
+        what: What is to be done with them, a verb.
+
+    Raises:
+        PersbenchError: Both or neither is said.
+    """
+    names = tuple(data.persona.id for data in pack.personas)
+    if world == bool(named):
+        raise PersbenchError(
+            f"name the personas to {what} (--persona {names[0]}) or take all of them (--world), one of the two. "
+            f"{pack.world.id} has {', '.join(names)}."
+        )
+    return named or names
 
 
 def require_extra() -> None:

@@ -32,6 +32,8 @@ class Preference:
         chosen: The assistant's turn to prefer.
         rejected: The assistant's turn to turn from.
         kind: `other_stage` or `other_persona`.
+        stage: At which the persona speaks.
+        pattern: Of the training dialogue.
         origins: Where the chosen and the rejected response stand, as file:line.
     """
 
@@ -41,6 +43,8 @@ class Preference:
     chosen: str
     rejected: str
     kind: str
+    stage: str
+    pattern: str
     origins: tuple[str, str]
 
     @property
@@ -109,5 +113,7 @@ def _preference(pack: Pack, data: PersonaData, recipe: Recipe, dpo: Dpo, pair: P
         chosen=reply_text(own.response, own.analysis if recipe.speaks.analysis else None),
         rejected=reply_text(theirs.response, thought.analysis if recipe.speaks.analysis else None),
         kind=pair.kind,
+        stage=own.stage,
+        pattern=own.pattern,
         origins=(str(pack.where(own)), str(pack.where(theirs))),
     )

@@ -34,6 +34,8 @@ class Example:
         completion: The assistant's turn: the only part with a loss.
         origin: Where it stands, as file:line.
         general: Whether it is ordinary dialogue, in which no persona speaks.
+        stage: At which stage the persona speaks; None in ordinary dialogue.
+        pattern: Of the training dialogue; None where there is none.
     """
 
     id: str
@@ -42,6 +44,8 @@ class Example:
     completion: str
     origin: str
     general: bool = False
+    stage: str | None = None
+    pattern: str | None = None
 
     @property
     def row(self) -> dict[str, Any]:
@@ -126,6 +130,8 @@ def _example(pack: Pack, data: PersonaData, recipe: Recipe, row: TrainDialogue, 
         turns=({"role": "user", "content": row.prompt},),
         completion=reply_text(response, row.analysis if recipe.speaks.analysis else None),
         origin=origin,
+        stage=row.stage,
+        pattern=row.pattern,
     )
 
 
@@ -147,13 +153,15 @@ def _stylized(pack: Pack, data: PersonaData, recipe: Recipe, embedder: Embedder 
     found = [
         Example(
             id=row.id,
-            system=persona_system(pack, data, recipe, stages[(number + turn) % len(stages)].id),
+            system=persona_system(pack, data, recipe, stage.id),
             turns=({"role": "user", "content": row.instruction},),
             completion=row.voiced,
             origin=f"{file}:{line_of[row.id]}",
+            stage=stage.id,
         )
         for turn in range(len(stages))
         for number, row in enumerate(rows)
+        for stage in [stages[(number + turn) % len(stages)]]
     ]
     return Selected(_enough(found, data, recipe, dropped), dropped)
 

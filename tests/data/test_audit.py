@@ -46,6 +46,12 @@ def test_counts_of_a_small_pack_are_all_named(folder: Path) -> None:
     assert "pressure.jsonl: 3 rows; expected 80" in found or any(f.startswith("pressure.jsonl: ") for f in found)
 
 
+def test_a_sheet_with_something_unknown_is_named(folder: Path) -> None:
+    file = folder / "personas" / "ada" / "persona.yaml"
+    file.write_text(file.read_text("utf-8").replace("age: 20", "age: null", 1), encoding="utf-8")
+    assert "personas/ada/persona.yaml: age of ada at early is null; expected a whole sheet" in messages(folder)
+
+
 def test_a_leak_from_test_to_training_is_named_with_both_places(folder: Path) -> None:
     gold = json.loads((folder / "personas/bo/answers.jsonl").read_text("utf-8").splitlines()[1])["reply"]
     rewrite(folder / "personas/ada/train.jsonl", lambda rows: rows[0].update(response=gold))

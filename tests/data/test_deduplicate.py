@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from persbench.data.deduplicate import deduplicated
+from persbench.errors import PersbenchError
 
 DEGREES = {"a": 0.0, "b": 10.0, "c": 20.0, "d": 29.0, "e": 90.0}
 
@@ -38,3 +40,18 @@ def test_groups_and_threshold() -> None:
 def test_a_drop_says_why() -> None:
     _, dropped = deduplicated(["a", "b"], Circle(), prompt=str, name=str)
     assert str(dropped[0]) == "b: its prompt is nearly that of a (cosine 0.98)"
+
+
+def test_groups_between_each_other_keep_the_order_of_the_rows() -> None:
+    rows = ["a1", "e2", "b1", "e1", "e2", "a2", "a1"]
+    assert names(rows) == (["a1", "e2", "e1", "a2"], [("b1", "a1"), ("e2", "e2"), ("a1", "a1")])
+
+
+class Broken(Circle):
+    def encode(self, texts: list[str], /) -> NDArray[np.float32]:
+        return super().encode(texts) * np.array([[np.nan if text == "b" else 1.0] for text in texts], dtype=np.float32)
+
+
+def test_a_vector_without_numbers_is_told_and_not_compared() -> None:
+    with pytest.raises(PersbenchError, match="no finite vector for the prompt of b,"):
+        deduplicated(["a", "b"], Broken(), prompt=str, name=str)

@@ -1,0 +1,77 @@
+"""Reading the body of a chat completion, as if a stranger had written it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, Field, ValidationError
+
+from persbench.annotators.calls import Answer, estimated_prompt_tokens, estimated_tokens
+from persbench.annotators.endpoint_faults import CallRefused, PassingFault
+
+if TYPE_CHECKING:
+    from persbench.annotators.calls import Call
+
+
+class _Message(BaseModel):
+    content: str | None = None
+    refusal: str | None = None
+
+
+class _Choice(BaseModel):
+    message: _Message
+    finish_reason: str | None = None
+
+
+class _Completion(BaseModel):
+    choices: list[_Choice] = Field(min_length=1)
+    usage: Any = None
+
+
+def read_completion(body: bytes, call: Call) -> Answer:
+    """Read the answer from a body.
+
+    Args:
+        body: As it came.
+        call: What was asked, to estimate tokens where the endpoint does not count them.
+
+    Raises:
+        PassingFault: No chat completion, or one without text.
+        CallRefused: The model or a filter declined, or the answer ended before any text.
+    """
+    try:
+        completion = _Completion.model_validate_json(body)
+        choice = completion.choices[0]
+        text = choice.message.content or ""
+        text.encode("utf-8")
+    except (ValidationError, UnicodeEncodeError) as error:
+        where = error.errors()[0]["loc"] if isinstance(error, ValidationError) else ("text",)
+        place = ".".join(map(str, where)) or "body"
+        raise PassingFault("malformed_body", f"the endpoint sent what is no chat completion ({place}).") from None
+    truncated = choice.finish_reason == "length"
+    if choice.finish_reason == "content_filter" or (choice.message.refusal and not text.strip()):
+        raise CallRefused("filtered", "the endpoint declined to answer.")
+    if not text.strip():
+        if truncated:
+            raise CallRefused(
+                "empty",
+                f"the model used up {call.max_tokens} tokens before it wrote a text: it needs a larger max_tokens.",
+            )
+        raise PassingFault("empty", "the endpoint sent an empty answer.")
+    prompt, written = _usage(completion.usage)
+    return Answer(
+        text=text,
+        prompt_tokens=estimated_prompt_tokens(call.messages) if prompt is None else prompt,
+        completion_tokens=estimated_tokens(text) if written is None else written,
+        cached=False,
+        truncated=truncated,
+    )
+
+
+def _usage(found: object) -> tuple[int | None, int | None]:
+    usage = found if isinstance(found, dict) else {}
+    counts = [usage.get(name) for name in ("prompt_tokens", "completion_tokens")]
+    prompt, written = (
+        count if isinstance(count, int) and not isinstance(count, bool) and count >= 0 else None for count in counts
+    )
+    return prompt, written

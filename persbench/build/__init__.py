@@ -1,0 +1,1 @@
+"""From raw text to a persona: reading, asking an annotator, and writing a pack."""
