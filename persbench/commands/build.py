@@ -88,6 +88,7 @@ def build(
 ) -> None:
     """Build a persona from raw text: training dialogues, every test file, and a report of it."""
     from persbench.annotators.spec import load_annotator
+    from persbench.build.pack_files import require_place
     from persbench.build.pipeline import build as build_pack
     from persbench.build.pipeline import read_inputs, save_traffic
     from persbench.build.progress import built_table, showing
@@ -114,6 +115,7 @@ def build(
     if dry_run:
         _dry_run(settings, inputs, annotator, chosen, stored)
         return
+    require_place(out)  # before anything is written beside it
     stored.mkdir(parents=True, exist_ok=True)
     asked = load_annotator(annotator, cache=stored, budget=budget)
     try:

@@ -102,6 +102,7 @@ def test_bad_input_is_one_error_that_says_what_to_do(tmp_path: Path, more: list[
     assert isinstance(result.exception, PersbenchError), result.output
     assert message in str(result.exception)
     assert not (tmp_path / "pack").exists()
+    assert not MATERIAL.with_name("material.calls").exists(), "a refused folder gets no neighbour"
 
 
 def test_speech_alone_is_no_life(tmp_path: Path) -> None:
