@@ -127,6 +127,7 @@ def test_the_card_s_table_is_the_computed_one(pack: Pack) -> None:
     assert shown == markdown_table(table_1(pack))
 
 
+@pytest.mark.slow
 @pytest.mark.model
 def test_the_audit_finds_no_fault(pack: Pack) -> None:
     """`persbench check --reference`, with the real embedder."""
@@ -158,6 +159,7 @@ def test_each_file_loads_with_datasets(path: Path, tmp_path: Path) -> None:
     assert json.loads(lines[0]).keys() <= set(loaded.column_names)
 
 
+@pytest.mark.slow
 @pytest.mark.model
 def test_smollm2_without_a_persona_is_at_the_chance_that_stance_frequencies_give(tmp_path: Path) -> None:
     """vanilla says the same to all twelve persona-stages: three hold the stance it picks, one in six is its author."""

@@ -123,7 +123,7 @@ def _split(block: Block) -> _Lines | None:
 
 def _closed(held: Sequence[_Lines], names: Counter[str]) -> Iterator[Block | Talk]:
     turns = tuple(turn for lines in held for turn in lines.turns)
-    speakers = {turn.speaker.casefold() for turn in turns}
+    speakers = {turn.speaker.casefold() for turn in turns if turn.text.strip()}  # a bare name says nothing
     if len(speakers) > 1 and any(names[speaker] > 1 for speaker in speakers):
         block, before = held[0].block, held[0].before
         if before:

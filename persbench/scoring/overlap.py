@@ -7,7 +7,6 @@ One number against one gold says little, since any reply in the right setting sh
 
 from __future__ import annotations
 
-from functools import lru_cache
 from statistics import fmean
 from typing import TYPE_CHECKING, Protocol
 
@@ -40,10 +39,6 @@ class Embedder(Protocol):
         Returns:
             Array of shape (n, d), each row of length 1.
         """
-        ...
-
-    def __hash__(self) -> int:
-        """Tell embedders apart: what one said of some texts is remembered for it."""
         ...
 
 
@@ -102,19 +97,13 @@ def cosines(embedder: Embedder, reply: str, references: Sequence[str]) -> list[f
     _require_texts(references)
     if not reply.strip():
         return None
-    rows = np.asarray([*embedder.encode([reply]), *_rows_of(embedder, tuple(references))], dtype=np.float64)
+    rows = np.asarray(embedder.encode([reply, *references]), dtype=np.float64)
     if rows.ndim != 2 or len(rows) != 1 + len(references):  # noqa: PLR2004 - a matrix
         raise ValueError(f"the embedder gave an array of shape {rows.shape} for {1 + len(references)} texts")
     lengths = np.linalg.norm(rows, axis=1)
     if not np.allclose(lengths, 1.0, rtol=0.0, atol=UNIT_TOLERANCE):
         raise ValueError(f"the embedder's rows must have length 1; found {lengths.min():.4f} to {lengths.max():.4f}")
     return [float(cosine) for cosine in np.clip(rows[1:] @ rows[0], -1.0, 1.0)]
-
-
-@lru_cache(maxsize=512)
-def _rows_of(embedder: Embedder, references: tuple[str, ...]) -> NDArray[np.float32]:
-    """Embed the answers to a question once, and not with every reply to it."""
-    return embedder.encode([*references])
 
 
 def lift(scores: Sequence[float], own: int) -> float | None:

@@ -117,7 +117,7 @@ def repeated_runs_are_never_pooled(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("backend", "module", "tasks", "dtype"),
     [
-        ("hf", "lm_eval", CHOICES, "bfloat16"),  # in half of the time of float32
+        pytest.param("hf", "lm_eval", CHOICES, "bfloat16", marks=pytest.mark.slow),
         ("persbench-prefix", "persbench.lm_eval", LIVE, "float32"),
     ],
 )
