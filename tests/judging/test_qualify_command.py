@@ -48,7 +48,7 @@ def test_a_judge_is_examined_in_one_command_and_a_second_asks_nothing(server: Sc
     command = ("judge", "qualify", spec, "--pack", fake_pack(), "--repeat", 4)
     done = persbench(*command)
     assert done.exit_code == 0, done.output
-    for text in ("agree, content", "rank: voice", "judge:default|prompts:", "|pack:fake-1@", "does not beat judges"):
+    for text in ("agree, content", "rank, voice", "judge:default|prompts:", "|pack:fake-1@", "does not beat judges"):
         assert text in done.output
     assert f"next: persbench judge RUN --judge {spec}" in done.output
     path = qualification_path(tmp_path / "cache", load_judge(spec, cache=None).id, load_pack(fake_pack()).hash)
