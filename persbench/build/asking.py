@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from persbench.annotators.frames import one_line
 from persbench.annotators.parsing import REPAIR, ask_parsed, json_object, schema_of
@@ -17,11 +17,11 @@ from persbench.packs.texts import PackModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from contextlib import AbstractContextManager
 
     from persbench.annotators.base import Annotator
     from persbench.annotators.calls import Call
     from persbench.annotators.parsing import Parsed
+    from persbench.annotators.progress import Bars
 
 A = TypeVar("A", bound=PackModel)
 PROMPTS: Final = Path(__file__).resolve().parent / "prompts"
@@ -33,14 +33,6 @@ RATIO: Final = 1.5
 """How many times the shortest of some candidates the longest may be. The prompts ask for a tenth; an annotator that is
 farther off than this gives the right one away by its length."""
 SEEDS: Final = 4  # how often what a pack cannot do without is asked for, each time anew
-
-
-class Bars(Protocol):
-    """Shows how far a step has come."""
-
-    def __call__(self, step: str, total: int) -> AbstractContextManager[Callable[[int], object]]:
-        """Open the bar of a step of `total` calls; what it gives is told how many more are done."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from persbench.annotators.base import Annotator
     from persbench.annotators.dry_run import DryRun, Planned
-    from persbench.build.asking import Bars
+    from persbench.annotators.progress import Bars
     from persbench.build.composing import Composed
     from persbench.build.settings import BuildSettings
     from persbench.build.units import Unit

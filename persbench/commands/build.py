@@ -12,6 +12,10 @@ from persbench.commands.console import err_console, next_step, out_console
 from persbench.errors import PersbenchError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rich.table import Table
+
     from persbench.build.pipeline import Inputs
     from persbench.build.settings import BuildSettings
     from persbench.models.embedder import SentenceEmbedder
@@ -87,11 +91,11 @@ def build(
     ] = False,
 ) -> None:
     """Build a persona from raw text: training dialogues, every test file, and a report of it."""
+    from persbench.annotators.progress import showing
     from persbench.annotators.spec import load_annotator
     from persbench.build.pack_files import require_place
     from persbench.build.pipeline import build as build_pack
     from persbench.build.pipeline import read_inputs, save_traffic
-    from persbench.build.progress import built_table, showing
     from persbench.build.settings import BuildSettings, id_of, split_named
     from persbench.models.embedder import SentenceEmbedder, default_embedder
     from persbench.packs.bundled import resolve_pack
@@ -119,7 +123,7 @@ def build(
     stored.mkdir(parents=True, exist_ok=True)
     asked = load_annotator(annotator, cache=stored, budget=budget)
     try:
-        with showing(err_console) as bars:
+        with showing(err_console, "calls") as bars:
             report = build_pack(settings, inputs, asked, chosen, out, bars, err_console.print)
     finally:
         save_traffic(asked, stored)
@@ -135,12 +139,12 @@ def build(
 
 def _dry_run(settings: BuildSettings, inputs: Inputs, annotator: str, embedder: SentenceEmbedder, stored: Path) -> None:
     from persbench.annotators.dry_run import DryRun
+    from persbench.annotators.progress import plan_table, showing
     from persbench.annotators.spec import load_annotator
     from persbench.build.pipeline import plan
-    from persbench.build.progress import plan_table, showing
 
     dry = DryRun(load_annotator(annotator, cache=stored if stored.exists() else None))
-    with showing(err_console) as bars:
+    with showing(err_console, "calls") as bars:
         planned = plan(settings, inputs, dry, embedder, bars)
     out_console.print(plan_table(planned))
     cost = dry.cost()
@@ -153,3 +157,19 @@ def _dry_run(settings: BuildSettings, inputs: Inputs, annotator: str, embedder: 
         highlight=False,
     )
     next_step("the same command without --dry-run")
+
+
+def built_table(report: Mapping[str, Any]) -> Table:
+    """Lay out what a build made and what it left out."""
+    from rich.table import Table
+
+    table = Table("made", "rows", "left out in", "because", "how many")
+    for column in (1, 4):
+        table.columns[column].justify = "right"
+    made = [(stem, f"{n:,}") for stem, n in report["rows"].items()]
+    lost = [(step, reason, f"{n:,}") for step, reasons in report["drops"].items() for reason, n in reasons.items()]
+    for i in range(max(len(made), len(lost))):
+        left = made[i] if i < len(made) else ("", "")
+        right = lost[i] if i < len(lost) else ("", "", "")
+        table.add_row(*left, *right)
+    return table

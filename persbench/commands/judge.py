@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from persbench.commands import judge_qualify
 from persbench.commands.console import err_console, names_in, next_step, out_console
+from persbench.commands.judge_plan import show_plan
 from persbench.errors import PersbenchError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def judge_run(
 ) -> None:
     """Judge what a run has saved; a repeated command asks only what is missing."""
     from persbench.annotators.cache import FILE_NAME
-    from persbench.judging.bars import showing
+    from persbench.annotators.progress import showing
     from persbench.judging.judge import load_judge, shown_spec
     from persbench.judging.records import FOLDER
     from persbench.judging.run import judge_run as run_judge
@@ -93,7 +94,7 @@ def judge_run(
         _dry_run(asked, work)
         return
     asked = load_judge(judge, cache=stored, budget=budget, annotator=annotator)
-    with showing(err_console) as bars:
+    with showing(err_console, "cases") as bars:
         records = run_judge(asked, work, bars, lambda line: err_console.print(line, highlight=False, markup=False))
     out_console.print(judged_table(records))
     out_console.print(asked.signature, highlight=False, markup=False, soft_wrap=True)
@@ -126,22 +127,12 @@ def _work(folder: Path, pack: str | None, instrument: Path | None, kinds: str, l
 
 
 def _dry_run(judge: Judge, work: Work) -> None:
-    from persbench.build.progress import plan_table
     from persbench.judging.run import plan
 
     planned, cost = plan(judge, work)
     if not planned:
         raise PersbenchError("every case has its judgement already: there is nothing to ask.")
-    out_console.print(plan_table(planned))
-    prices = judge.annotator.tally.prices
-    at_most = "" if cost is None or prices is None else f" At most {cost:.4f} {prices.currency}."
-    out_console.print(
-        "Nothing was asked. Calls are exact, save for one more where an answer is malformed; tokens are estimated, "
-        f"four characters each.{at_most}",
-        highlight=False,
-    )
-    out_console.print(judge.signature, highlight=False, markup=False, soft_wrap=True)
-    next_step("the same command without --dry-run")
+    show_plan(judge, planned, cost)
 
 
 def judged_table(records: Sequence[JudgedRecord]) -> Table:

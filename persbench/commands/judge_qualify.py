@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from persbench.commands.console import err_console, names_in, next_step, out_console
+from persbench.commands.judge_plan import show_plan
 
 if TYPE_CHECKING:
     from persbench.judging.cases import Kind
@@ -55,7 +56,7 @@ def qualify(
     ] = False,
 ) -> None:
     """Examine a judge: is it right where the answer is known, and does it beat judges that read nothing?"""
-    from persbench.judging.bars import showing
+    from persbench.annotators.progress import showing
     from persbench.judging.cases import KINDS
     from persbench.judging.judge import load_judge, shown_spec
     from persbench.judging.qualification import FOLDER, qualification_path, save_qualification
@@ -75,7 +76,7 @@ def qualify(
     chosen = SentenceEmbedder(embedder) if embedder else default_embedder()
     stored.mkdir(parents=True, exist_ok=True)
     judge = load_judge(spec, cache=stored, budget=budget, annotator=annotator)
-    with showing(err_console) as bars:
+    with showing(err_console, "cases") as bars:
         found = examine(judge, loaded, chosen, settings, bars)
     path = qualification_path(out or cache_dir(), judge.id, loaded.hash)
     save_qualification(path, found)
@@ -85,20 +86,10 @@ def qualify(
 
 
 def _dry_run(judge: Judge, pack: Pack, settings: ExamSettings) -> None:
-    from persbench.build.progress import plan_table
     from persbench.judging.qualify import plan
 
     planned, cost = plan(judge, pack, settings)
-    out_console.print(plan_table(planned))
-    prices = judge.annotator.tally.prices
-    at_most = "" if cost is None or prices is None else f" At most {cost:.4f} {prices.currency}."
-    out_console.print(
-        "Nothing was asked. Calls are exact, save for one more where an answer is malformed; tokens are estimated, "
-        f"four characters each.{at_most}",
-        highlight=False,
-    )
-    out_console.print(judge.signature, highlight=False, markup=False, soft_wrap=True)
-    next_step("the same command without --dry-run")
+    show_plan(judge, planned, cost)
 
 
 def _show(found: Qualification) -> None:

@@ -18,10 +18,10 @@ from persbench.provenance import versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from contextlib import AbstractContextManager
 
     from persbench.annotators.asking import CachedAnnotator
     from persbench.annotators.dry_run import Planned
+    from persbench.annotators.progress import Bars
     from persbench.judging.authored import AuthoredPair, Family
     from persbench.judging.cases import Kind
     from persbench.judging.exams import Decision
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from persbench.packs.pack import Pack
     from persbench.retrieval import Embedder
 
-    Bars = Callable[[str, int], AbstractContextManager[Callable[[int], object]]]
 
 REPEAT: Final = 40
 AGAIN: Final = 1

@@ -27,10 +27,10 @@ from persbench.provenance import versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from persbench.annotators.dry_run import Planned
+    from persbench.annotators.progress import Bars
     from persbench.judging.cases import AgreeCase, ContradictCase, Kind, RankCase, ResistCase, SortCase
     from persbench.judging.fit import Cell
     from persbench.judging.judge import Judge
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from persbench.judging.verdicts import Ranking, Verdict
     from persbench.packs.pack import Pack
 
-    Bars = Callable[[str, int], AbstractContextManager[Callable[[int], object]]]
 
 PIECE: Final = 400  # cases asked at once; after that many the record is written
 

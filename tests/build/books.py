@@ -6,6 +6,14 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+
+from persbench.build.units import Limits, UnitsRead, read_units
+from persbench.errors import FaultsError
+
+ONE = "She kept the ferry for eleven years and never crossed it once."
+TWO = "The winter her father died the river froze from bank to bank."
+THREE = "Nobody knew what she had buried under the third willow tree."
 CONTAINER = """<?xml version="1.0"?><container version="1.0" xmlns="urn:oasis:names:tc:opendocument:xmlns:container">
 <rootfiles><rootfile full-path="OEBPS/book.opf" media-type="application/oebps-package+xml"/></rootfiles></container>"""
 XHTML = """<?xml version="1.0" encoding="utf-8"?>
@@ -77,3 +85,15 @@ def pdf(path: Path, *pages: list[tuple[float, float, float, str]]) -> Path:
 
 def _escaped(text: str) -> str:
     return text.replace("\\", r"\\").replace("(", r"\(").replace(")", r"\)")
+
+
+def read(path: Path, **limits: int) -> UnitsRead:
+    """Read one file."""
+    return read_units([path], objective=True, limits=Limits(**limits))
+
+
+def faults(path: Path, **limits: int) -> list[str]:
+    """Return what is wrong with one file, without its name."""
+    with pytest.raises(FaultsError) as caught:
+        read(path, **limits)
+    return [str(fault).removeprefix(str(path)) for fault in caught.value.faults]

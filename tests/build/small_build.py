@@ -12,8 +12,8 @@ from author import MATERIAL, Author, annotator
 from numpy.typing import NDArray
 from toy_world import WordBags, toy_world
 
+from persbench.annotators.progress import silent
 from persbench.build.pipeline import Inputs, build, read_inputs
-from persbench.build.progress import silent
 from persbench.build.settings import BuildSettings
 
 OBJECTIVE = (MATERIAL / "life.md", MATERIAL / "place.txt")

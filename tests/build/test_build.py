@@ -15,8 +15,8 @@ from small_build import Bags, content, inputs, run, settings, small, small_world
 from persbench.annotators.budget import BudgetSpent
 from persbench.annotators.dry_run import DryRun
 from persbench.annotators.frames import frames
+from persbench.annotators.progress import silent
 from persbench.build.pipeline import Inputs, plan
-from persbench.build.progress import silent
 from persbench.data.guard import Learnt, refuse_leaks
 from persbench.data.leakage import near_duplicates, shared_runs
 from persbench.data.passages import passages

@@ -11,8 +11,8 @@ from author import Author, annotator
 from small_build import Bags, inputs, run, settings
 from toy_world import toy_world
 
+from persbench.annotators.progress import silent
 from persbench.build.pipeline import build
-from persbench.build.progress import silent
 from persbench.harness.run import run as evaluate
 from persbench.harness.settings import RunSettings
 from persbench.packs.bundled import bundled_pack

@@ -12,13 +12,13 @@ from hypothesis import given as drawn
 from hypothesis import strategies as st
 from small_build import inputs, settings, small, small_world
 
+from persbench.annotators.progress import silent
 from persbench.build.asking import Asker, Request, lengths, read_prompt, same, unmarked
 from persbench.build.common_world import common_prompts, merged_stages
 from persbench.build.contrasts import planned_foils
 from persbench.build.inductions import KINDS, rotated
 from persbench.build.material import Piece, held_out
 from persbench.build.memory import leading
-from persbench.build.progress import silent
 from persbench.build.settings import BuildSettings, id_of
 from persbench.build.stage_plan import PlannedStage, read_stage_plan
 from persbench.build.stylized import ordinary

@@ -7,24 +7,7 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
-from books import CONTAINER, XHTML, epub, package
-
-from persbench.build.units import Limits, UnitsRead, read_units
-from persbench.errors import FaultsError
-
-ONE = "She kept the ferry for eleven years and never crossed it once."
-TWO = "The winter her father died the river froze from bank to bank."
-THREE = "Nobody knew what she had buried under the third willow tree."
-
-
-def read(path: Path, **limits: int) -> UnitsRead:
-    return read_units([path], objective=True, limits=Limits(**limits))
-
-
-def faults(path: Path, **limits: int) -> list[str]:
-    with pytest.raises(FaultsError) as caught:
-        read(path, **limits)
-    return [str(fault).removeprefix(str(path)) for fault in caught.value.faults]
+from books import CONTAINER, ONE, THREE, TWO, XHTML, epub, faults, package, read
 
 
 @pytest.fixture

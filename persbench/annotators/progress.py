@@ -1,20 +1,28 @@
-"""What a build says while it runs: a bar for each step where somebody looks, a line for each step elsewhere."""
+"""What long asking shows: a bar for each step where somebody looks, a line elsewhere; and what it would cost."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from rich.console import Console
 
     from persbench.annotators.dry_run import Planned
-    from persbench.build.asking import Bars
+
+
+class Bars(Protocol):
+    """Shows how far a step has come."""
+
+    def __call__(self, step: str, total: int, /) -> AbstractContextManager[Callable[[int], object]]:
+        """Open the bar of a step of `total` calls; what it gives is told how many more are done."""
+        ...
 
 
 @contextmanager
@@ -24,19 +32,21 @@ def silent(step: str, total: int) -> Iterator[Callable[[int], object]]:  # noqa:
 
 
 @contextmanager
-def showing(console: Console) -> Iterator[Bars]:
-    """Show every step of a build.
+def showing(console: Console, counted: str) -> Iterator[Bars]:
+    """Show every step.
 
     Args:
         console: Where to.
+        counted: What is counted, in the plural.
     """
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(counted))
+    times = (TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, *times, console=console, disable=not console.is_terminal) as progress:
 
         @contextmanager
         def bar(step: str, total: int) -> Iterator[Callable[[int], object]]:
             if not console.is_terminal:
-                console.print(f"{step}: {total} calls", highlight=False, markup=False)
+                console.print(f"{step}: {total:,} {counted}", highlight=False, markup=False)
             task = progress.add_task(step, total=total)
             yield lambda done: progress.advance(task, done)
             progress.stop_task(task)
@@ -45,7 +55,7 @@ def showing(console: Console) -> Iterator[Bars]:
 
 
 def plan_table(plan: Mapping[str, Planned]) -> Table:
-    """Lay out what a build would ask."""
+    """Lay out what would be asked."""
     table = Table("task", "calls", "stored already", "prompt tokens", "answer tokens, at most")
     for column in table.columns[1:]:
         column.justify = "right"
@@ -59,17 +69,3 @@ def plan_table(plan: Mapping[str, Planned]) -> Table:
 
 def _numbers(planned: Planned) -> tuple[int, int, int, int]:
     return planned.calls, planned.cached, planned.prompt_tokens, planned.completion_tokens
-
-
-def built_table(report: Mapping[str, Any]) -> Table:
-    """Lay out what a build made and what it left out."""
-    table = Table("made", "rows", "left out in", "because", "how many")
-    for column in (1, 4):
-        table.columns[column].justify = "right"
-    made = [(stem, f"{n:,}") for stem, n in report["rows"].items()]
-    lost = [(step, reason, f"{n:,}") for step, reasons in report["drops"].items() for reason, n in reasons.items()]
-    for i in range(max(len(made), len(lost))):
-        left = made[i] if i < len(made) else ("", "")
-        right = lost[i] if i < len(lost) else ("", "", "")
-        table.add_row(*left, *right)
-    return table
