@@ -31,9 +31,10 @@ from persbench.harness.row_cache import row_attention
 from persbench.harness.tree_attention import tree_attention
 from persbench.harness.tree_scoring import TreeScorer
 from persbench.harness.trial import obstacle
+from persbench.models.allocation import keep_freed_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from lm_eval.api.instance import Instance
 
@@ -60,6 +61,8 @@ class PrefixLM(HFLM):  # type: ignore[misc]
             arguments["tokenizer"] = None  # the base has its own
         super().__init__(*positional, peft=None if local else peft, **arguments)
         pack_linears(self.model)
+        if self.device.type == "cpu":
+            keep_freed_memory()
         self._budget = CacheBudget.of(self.model, max_cache_gb)
         self.tokens_computed = 0
         # By the adapter they were computed under.
@@ -195,10 +198,9 @@ class PrefixLM(HFLM):  # type: ignore[misc]
 
     def _answers(self, requests: list[Instance], settings: dict[str, Any], bar: tqdm[Any]) -> list[str]:
         """Generate replies to requests of the same settings."""
-        reason = self._why_not("replies") or unsupported(settings, self.model.generation_config)
         replies = replies_of(self, [request.args[0] for request in requests], settings)
-        if reason or not self.budget.rows(max(len(reply.prompt) + reply.limit for reply in replies)):
-            log.warning("replies are generated hf's way: %s", reason or "max_cache_gb is too small for the longest")
+        if reason := self.hindrance(replies, settings):
+            log.warning("replies are generated hf's way: %s", reason)
             bar.update(len(requests))
             return super().generate_until(requests, disable_tqdm=True)  # type: ignore[no-any-return]
         self.generate(replies, bar)
@@ -207,18 +209,55 @@ class PrefixLM(HFLM):  # type: ignore[misc]
             self.cache_hook.add_partial("generate_until", request.args, text)
         return texts
 
-    def generate(self, replies: list[Reply], bar: tqdm[Any]) -> None:
-        """Generate replies, those that share a long prompt together."""
+    def hindrance(self, replies: list[Reply], settings: dict[str, Any]) -> str:
+        """Say why replies of these settings cannot be generated in continuous batches, or nothing."""
+        reason = self._why_not("replies") or unsupported(settings, self.model.generation_config)
+        if reason or self.budget.rows(max(len(reply.prompt) + reply.limit for reply in replies)):
+            return reason
+        return "max_cache_gb is too small for the longest"
+
+    def stream(self, reply: Reply) -> Generator[int]:
+        """Generate one reply; what was computed is kept for the next turn, also where this is closed half-way.
+
+        Yields:
+            Its tokens, one by one. Nothing else may be computed on the model before the end.
+        """
+        with torch.inference_mode():
+            generator, (_, keep) = self._generator([reply]), self._room([[reply]])
+            stem = self._shared([reply])
+            self.kept.shrink(keep)
+        steps = generator.steps([(reply, stem)], slots=1, keep_within=keep, done=lambda: None)
+        with row_attention(self.model):
+            try:
+                while True:
+                    with torch.inference_mode():  # not across a yield: it would be the caller's mode too
+                        if next(steps, steps) is steps:
+                            return
+                    yield reply.tokens[-1]
+            finally:
+                with torch.inference_mode():
+                    steps.close()
+
+    def _generator(self, replies: list[Reply]) -> ReplyGenerator:
         longest = max(len(reply.prompt) + reply.limit for reply in replies)
-        generator = ReplyGenerator(
+        return ReplyGenerator(
             lambda **arguments: self._forward(1, **arguments)[:, -1],
             self.tokenizer,
-            eos=eos_tokens(self),
+            eos=self.ends,
             kept=self.kept,
             prefill=self.budget.prefill(longest),
             dtype=self.model.dtype,
             device=self.device,
         )
+
+    @property
+    def ends(self) -> frozenset[int]:
+        """Token ids at which the model itself ends."""
+        return eos_tokens(self)
+
+    def generate(self, replies: list[Reply], bar: tqdm[Any] | None) -> None:
+        """Generate replies, those that share a long prompt together."""
+        generator = self._generator(replies)
         with torch.inference_mode():
             groups = [[replies[i] for i in group] for _, group in stem_groups([reply.prompt for reply in replies])]
             for batch in batches(groups, lambda together: self._room(together)[0] >= sum(map(len, together))):
@@ -227,7 +266,7 @@ class PrefixLM(HFLM):  # type: ignore[misc]
                 rows.sort(key=lambda pair: len(pair[1].tokens) - len(pair[0].prompt))
                 self.kept.shrink(keep)
                 with row_attention(self.model):
-                    generator.run(rows, slots=slots, keep_within=keep, done=bar.update)
+                    generator.run(rows, slots=slots, keep_within=keep, done=int if bar is None else bar.update)
 
     def _room(self, groups: list[list[Reply]]) -> tuple[int, int]:
         """Return how many rows there is room for, beside the prompts that groups share, and the bytes left to keep."""

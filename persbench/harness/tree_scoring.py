@@ -195,8 +195,19 @@ def score(
         asked, highest = part[row, token], part.amax(dim=-1)
         first = asked == highest[row]
         hits = first.nonzero()[:, 0]  # several may be the highest: greedy decoding takes the first of them
-        first[hits] = part[row[hits]].argmax(dim=-1) == token[hits]
+        first[hits] = _come_first(part, row[hits], token[hits])
         sums = part.sub_(highest[:, None]).exp_().sum(dim=-1)  # as log_softmax does it, in place
         found.append((asked - highest[row] - sums.log()[row]).double().cpu())
         best.append(first.cpu())
     return torch.cat(found), torch.cat(best)
+
+
+def _come_first(logits: torch.Tensor, rows: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+    """Say of tokens that are as probable as any of their row whether they are the first of these, shape (tokens,)."""
+    if logits.device.type != "cpu":
+        return logits[rows].argmax(dim=-1) == tokens
+    # No row is copied, and only what stands before the token is read: frequent tokens have low numbers.
+    pairs = zip(rows.tolist(), tokens.tolist(), strict=True)
+    return torch.tensor(
+        [not (logits[row, :token] == logits[row, token]).any() for row, token in pairs], dtype=torch.bool
+    )
