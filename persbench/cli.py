@@ -9,7 +9,21 @@ from typing import Annotated
 import typer
 
 from persbench import __version__
-from persbench.commands import build, data, evaluate, export, importing, judge, report, train
+from persbench.commands import (
+    build,
+    chat,
+    converse,
+    data,
+    evaluate,
+    export,
+    importing,
+    judge,
+    leaderboard,
+    paper,
+    report,
+    study,
+    train,
+)
 from persbench.commands.console import err_console
 from persbench.errors import PersbenchError
 
@@ -20,16 +34,18 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (evaluate.check, evaluate.run, evaluate.tasks, train.train):
+for command in (evaluate.check, evaluate.run, evaluate.tasks, converse.converse, chat.chat, train.train):
     app.command()(command)
 app.command(cls=build.ManyFiles)(build.build)
 app.command("import")(importing.import_)
 app.command()(export.export)
 app.add_typer(data.model, name="model")
 app.add_typer(report.app, name="report")
-app.add_typer(report.paper, name="paper")
+app.add_typer(paper.app, name="paper")
 app.add_typer(data.app, name="data")
 app.add_typer(judge.app, name="judge")
+app.add_typer(study.app, name="study")
+app.add_typer(leaderboard.app, name="leaderboard")
 
 
 def _version(wanted: bool) -> None:

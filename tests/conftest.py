@@ -13,6 +13,7 @@ from persbench.packs.bundled import fake_pack
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
+pytest_plugins = ("study_fixtures",)  # a browser, and a study that is served: tests/study is on the path (pyproject)
 
 LONG = ("harness", "training", "test_cli.py")  # folders and files whose tests begin processes or train
 

@@ -15,7 +15,7 @@ FLOORS: dict[str, int] = {
     "retrieval": 2, "scoring": 2, "annotators": 2,
     "systems": 3, "data": 3, "importers": 3,
     "harness": 4, "training": 4, "build": 4, "judging": 4,
-    "report": 5,
+    "report": 5, "conversation": 5, "study": 5,
     "commands": 6, "lm_eval": 6,
     "cli": 7,
     "__main__": 8,
@@ -23,6 +23,8 @@ FLOORS: dict[str, int] = {
 WINGS = {
     "systems": "evaluation",
     "harness": "evaluation",
+    "conversation": "evaluation",
+    "study": "evaluation",
     "data": "training",
     "training": "training",
     "importers": "training",
@@ -33,7 +35,7 @@ ONLY_IN = {
     "lm_eval": ("harness/", "lm_eval.py"),
     "trl": ("training/",),
     "peft": ("training/", "systems/trained.py"),
-    "matplotlib": ("report/figures.py",),
+    "matplotlib": ("report/figures/",),
 }
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "_bundled" not in path.parts)
 

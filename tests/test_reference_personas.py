@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from persbench.data.audit import audit
-from persbench.data.counts import markdown_table, table_1
+from persbench.data.counts import table_1
 from persbench.harness.documents import documents_of
 from persbench.harness.documents.alignment import stance_holders
 from persbench.harness.run import run
@@ -22,6 +22,8 @@ from persbench.packs.bundled import bundled_pack
 from persbench.packs.load import Pack, load_pack
 from persbench.report.board import FLOORS, lines_of
 from persbench.report.cells import Cell, load_cells
+from persbench.report.paper.formats import markdown_grid
+from persbench.report.paper.table_1 import counts_table
 from persbench.scoring.sanity import PREFIX
 from persbench.systems.registry import get_system
 
@@ -124,7 +126,7 @@ def test_each_kind_of_induction_is_there_for_everybody(pack: Pack) -> None:
 def test_the_card_s_table_is_the_computed_one(pack: Pack) -> None:
     card = (WORLD.parent / "README.md").read_text("utf-8")
     shown = card.split("<!-- table-1 -->\n")[1].split("\n<!-- /table-1 -->")[0]
-    assert shown == markdown_table(table_1(pack))
+    assert shown == markdown_grid(counts_table(table_1(pack), ""))
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 from persbench.commands import judge_qualify
 from persbench.commands.console import err_console, names_in, next_step, out_console
 from persbench.commands.judge_plan import show_plan
-from persbench.errors import PersbenchError, UnknownNameError
+from persbench.errors import FaultsError, PersbenchError, UnknownNameError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from persbench.judging.cases import Kind
+    from persbench.judging.fit import Cell
     from persbench.judging.judge import Judge
     from persbench.judging.records import JudgedRecord
     from persbench.judging.run import Work
@@ -50,7 +51,7 @@ app.command("qualify")(judge_qualify.qualify)
 @app.command("run")
 def judge_run(
     folder: Annotated[
-        Path, typer.Argument(metavar="RUN", help="What `persbench run --out` or lm_eval's --output_path wrote.")
+        Path, typer.Argument(metavar="RUN", help="What `persbench run`, `persbench converse` or lm_eval wrote.")
     ],
     judge: Annotated[
         str,
@@ -83,6 +84,7 @@ def judge_run(
     """Judge what a run has saved; a repeated command asks only what is missing."""
     from persbench.annotators.cache import FILE_NAME
     from persbench.annotators.progress import showing
+    from persbench.judging.fit import CONVERSATIONS
     from persbench.judging.judge import load_judge, shown_spec
     from persbench.judging.records import FOLDER
     from persbench.judging.run import judge_run as run_judge
@@ -99,16 +101,16 @@ def judge_run(
     out_console.print(judged_table(records))
     out_console.print(asked.signature, highlight=False, markup=False, soft_wrap=True)
     missing = sum(record.cases - len(record.rows) for record in records)
+    shown = "conversations" if any(row.task == CONVERSATIONS for record in records for row in record.rows) else "table"
     if any(row.unscored == "unanswered" for record in records for row in record.rows):
         next_step("the same command again: it asks what stayed unanswered")
     elif missing:
         next_step("the same command without --limit")
     else:
-        next_step(f"persbench judge qualify {shown_spec(judge)}, then persbench report table {folder}")
+        next_step(f"persbench judge qualify {shown_spec(judge)}, then persbench report {shown} {folder}")
 
 
 def _work(folder: Path, pack: str | None, instrument: Path | None, kinds: str, limit: int | None) -> Work:
-    from persbench.commands.report import cells_of
     from persbench.judging.cases import KINDS
     from persbench.judging.run import Work
     from persbench.packs.bundled import resolve_pack
@@ -119,11 +121,29 @@ def _work(folder: Path, pack: str | None, instrument: Path | None, kinds: str, l
     for kind in wanted:
         if kind not in KINDS:
             raise UnknownNameError("kind of judgement", kind, KINDS)
-    cells = cells_of(folder, one_setting=True)
+    run, cells = _said(folder)
     loaded = with_instrument(load_pack(resolve_pack(pack)), instrument)
-    work = Work(folder, cells, loaded, cast("tuple[Kind, ...]", wanted), limit)
+    work = Work(run, cells, loaded, cast("tuple[Kind, ...]", wanted), limit)
     _ = work.subjects  # a run that cannot be judged is told of before anything is made
     return work
+
+
+def _said(folder: Path) -> tuple[Path, Sequence[Cell]]:
+    """Return the run that is judged and its cells: of an evaluation, or where there is none, of conversations."""
+    from persbench.commands.report import cells_of
+    from persbench.conversation.record_files import FOLDER, read_conversations
+
+    talks = folder if folder.name == FOLDER else folder / FOLDER
+    try:
+        return folder, cells_of(folder, one_setting=True)
+    except FaultsError:
+        raise
+    except PersbenchError:
+        if not talks.is_dir():
+            raise
+    from persbench.conversation.judged import talk_cells  # loads what measures voices
+
+    return talks, talk_cells(read_conversations(talks))
 
 
 def _dry_run(judge: Judge, work: Work) -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from persbench.commands.console import err_console, names_in, next_step, out_console
+from persbench.commands.conversations import conversations
+from persbench.commands.figures import figures
 from persbench.errors import PersbenchError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -19,7 +21,8 @@ if TYPE_CHECKING:
     from persbench.report.judged import JudgedTable
 
 app = typer.Typer(help="Read results.", no_args_is_help=True)
-paper = typer.Typer(help="The paper's tables, on your data.", no_args_is_help=True)
+app.command()(conversations)
+app.command()(figures)
 
 
 @app.command()
@@ -37,7 +40,7 @@ def table(
         raise UnknownNameError("format", style, list(writers))
     cells = cells_of(folder)
     board = writers[style]({name: lines_of(cells, name) for name in table_titles()})
-    judged = _judged(folder, cells)
+    judged = judged_of(folder, cells)
     if style == "text":
         out_console.print(board)
         if judged:
@@ -59,7 +62,7 @@ def judges(
     from persbench.report.qualifications import markdown_qualifications
 
     cells = cells_of(folder)
-    judged = _judged(folder, cells)
+    judged = judged_of(folder, cells)
     if not judged:
         raise PersbenchError(
             f"{folder} holds nothing that a judge said: `persbench judge {folder} --judge SPEC` first."
@@ -142,19 +145,7 @@ def sorting() -> None:
     typer.echo(markdown_examination(examine(default_embedder())), nl=False)
 
 
-@paper.command("table-1")
-def paper_table_1(
-    pack: Annotated[str | None, typer.Argument(help="Folder of a pack, or a bundled world.")] = None,
-) -> None:
-    """Count raw material and data set by persona, in the layout of the paper's table 1 (Markdown)."""
-    from persbench.data.counts import markdown_table, table_1
-    from persbench.packs.bundled import resolve_pack
-    from persbench.packs.load import load_pack
-
-    typer.echo(markdown_table(table_1(load_pack(resolve_pack(pack)))))
-
-
-def _judged(folder: Path, cells: list[Cell]) -> list[JudgedTable]:
+def judged_of(folder: Path, cells: list[Cell]) -> list[JudgedTable]:
     """Read what judges said of the runs below a folder, and say what of it is left out."""
     from persbench.report.judged import judged_runs, judged_tables
 

@@ -56,9 +56,3 @@ def _tested(data: PersonaData, stage: str) -> int:
 
 def _row(label: str, counts: list[int], words: int | None) -> list[str]:
     return [label, *map(str, counts), str(sum(counts)), "" if words is None else f"{words / 1000:.1f}k"]
-
-
-def markdown_table(rows: list[list[str]]) -> str:
-    """Write a table, its head first, as Markdown."""
-    head, *body = rows
-    return "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] + ["---:"] * (len(head) - 1), *body])

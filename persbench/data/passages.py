@@ -60,7 +60,7 @@ NOTES = {"materials": ("text",), "train": ("analysis",), "stylized": ("plain",)}
 
 def passages(pack: Pack) -> list[Passage]:
     """List every authored text of a pack, in the order of its files."""
-    return [*_world(pack), *_personas(pack)]
+    return [*_world(pack), *_scenarios(pack), *_personas(pack)]
 
 
 def _world(pack: Pack) -> Iterator[Passage]:
@@ -80,6 +80,12 @@ def _world(pack: Pack) -> Iterator[Passage]:
         for message in dialogue.messages:
             part: Part = "ask" if message.role == "user" else "reply"
             yield Passage("general.jsonl", line, message.role, dialogue.split, part, "", "", message.content)
+
+
+def _scenarios(pack: Pack) -> Iterator[Passage]:
+    for line, scenario in _rows(pack, "scenarios.jsonl", pack.scenarios):
+        for name in ("setting", "aim_a", "aim_b", "opening"):
+            yield Passage("scenarios.jsonl", line, name, "test", "note", "", "", getattr(scenario, name))
 
 
 def _personas(pack: Pack) -> Iterator[Passage]:

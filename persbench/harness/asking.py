@@ -9,7 +9,7 @@ from lm_eval.api.instance import Instance
 
 from persbench.errors import PersbenchError
 from persbench.harness.ranks import most
-from persbench.harness.rendering import ChatTemplate, render
+from persbench.harness.rendering import ChatTemplate, Rendered, render
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,3 +46,17 @@ def generated(
 def quiet(method: Any) -> dict[str, bool]:
     """Return the argument that hides a backend's own progress bar, where it takes one."""
     return {"disable_tqdm": True} if "disable_tqdm" in inspect.signature(method).parameters else {}
+
+
+def likelihoods(lm: Any, pairs: Sequence[tuple[Rendered, str]]) -> list[float]:
+    """Return the log-likelihood of each text after its context, in nats.
+
+    Args:
+        lm: lm-eval model.
+        pairs: Context and text.
+    """
+    requests = [
+        Instance("loglikelihood", {}, (context.context, context.delimiter + text), i, ("asked", i, 1))
+        for i, (context, text) in enumerate(pairs)
+    ]
+    return [float(ll) for ll, _ in lm.loglikelihood(requests, **quiet(lm.loglikelihood))] if requests else []

@@ -112,7 +112,7 @@ class Speaker:
         if self.analysis and isinstance(reply, str):
             thought, reply = split_reply(reply)
             reply = within(self.lm, reply, int(self.settings["max_gen_toks"]) - TOKENS)
-        talk.fault = self._fault(reply)
+        talk.fault = self.fault_in(reply)
         if not talk.fault:
             said = {"user": ask, "reply": str(reply).strip()}
             talk.exchanges.append(said if thought is None else said | {"analysis": thought})
@@ -151,7 +151,7 @@ class Speaker:
             fresh = self._generate(list(missing.values()))
             found |= zip(missing, fresh, strict=True)
             # What is at fault may come right next time, and is neither remembered nor stored.
-            self.said |= {k: str(r) for k, r in zip(missing, fresh, strict=True) if not self._fault(r)}
+            self.said |= {k: str(r) for k, r in zip(missing, fresh, strict=True) if not self.fault_in(r)}
         if self.store is not None:
             new = [key for key in dict.fromkeys(keys) if key in self.said and self.store.get_reply(key) is None]
             if new:
@@ -169,7 +169,7 @@ class Speaker:
         # One of them is at fault: each by itself, so that the others are not lost.
         return [self._generate([rendered])[0] for rendered in contexts]
 
-    def _fault(self, reply: str | Exception) -> str:
+    def fault_in(self, reply: str | Exception) -> str:
         """Say why a reply cannot be gone on from, or nothing."""
         if isinstance(reply, Exception):
             return f"{type(reply).__name__}: {str(reply)[:200]}"

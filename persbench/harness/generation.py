@@ -22,7 +22,7 @@ from persbench.harness.kept_prefixes import Branch, KeptPrefixes, Stem, longest_
 from persbench.harness.row_cache import RowCache
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
 STEMS_AT_ONCE = 4  # each is a product of its own in every layer
 LOOK_BACK = 4  # tokens beyond a stop string's own in which it may end
@@ -87,25 +87,47 @@ class ReplyGenerator:
             keep_within: Bytes that the kept caches may take.
             done: Called after each reply.
         """
+        for _ in self.steps(replies, slots=slots, keep_within=keep_within, done=done):
+            pass
+
+    def steps(
+        self, replies: Sequence[tuple[Reply, Stem]], *, slots: int, keep_within: int, done: Callable[[], object]
+    ) -> Generator[None]:
+        """Do what `run` does, step by step; closed early, it keeps what it has computed.
+
+        Yields:
+            After each pass of the model, when every reply in work has one token more.
+        """
         room = max(len(reply.prompt) + reply.limit - len(stem.tokens) for reply, stem in replies)
         cache = RowCache(min(slots, len(replies)), room, replies[0][1].layers)
         waiting, active = deque(replies), list[Reply]()
-        while waiting or active:
-            free = min(slots, len(replies)) - len(active)
-            if waiting and free >= max(1, min(slots, len(waiting)) // 4):
-                fresh = self._admit(waiting, free, cache)
-                active += fresh
-                self._choose(fresh, self._prefill(fresh, cache))
-            else:
-                tokens = [[reply.tokens[-1]] for reply in active]
-                self._choose(active, self._compute(tokens, slice(0, len(active)), cache))
+        try:
+            while waiting or active:
+                self._step(waiting, active, cache, slots=min(slots, len(replies)))
+                for row in reversed(range(len(active))):
+                    if self._ended(active[row]):
+                        self._finish(active[row], row, cache)
+                        active[row] = active[-1]
+                        active.pop()
+                        self.kept.shrink(keep_within)
+                        done()
+                yield
+        except GeneratorExit:
             for row in reversed(range(len(active))):
-                if self._ended(active[row]):
-                    self._finish(active[row], row, cache)
-                    active[row] = active[-1]
-                    active.pop()
-                    self.kept.shrink(keep_within)
-                    done()
+                self._finish(active[row], row, cache)
+            self.kept.shrink(keep_within)
+            raise
+
+    def _step(self, waiting: deque[tuple[Reply, Stem]], active: list[Reply], cache: RowCache, *, slots: int) -> None:
+        """Run the model once: on new prompts where there is room for them, else on the last token of each row."""
+        free = slots - len(active)
+        if waiting and free >= max(1, min(slots, len(waiting)) // 4):
+            fresh = self._admit(waiting, free, cache)
+            active += fresh
+            self._choose(fresh, self._prefill(fresh, cache))
+        else:
+            tokens = [[reply.tokens[-1]] for reply in active]
+            self._choose(active, self._compute(tokens, slice(0, len(active)), cache))
 
     def _admit(self, waiting: deque[tuple[Reply, Stem]], free: int, cache: RowCache) -> list[Reply]:
         """Give rows to as many waiting replies as one pass can hold."""

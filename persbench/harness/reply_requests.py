@@ -12,7 +12,7 @@ from persbench.harness.generation import Reply, sampler
 from persbench.provenance import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from lm_eval.api.instance import Instance
 
@@ -47,8 +47,16 @@ def unsupported(settings: dict[str, Any], config: Any) -> str:
     return f"the setting {', '.join(beyond)}" if beyond else ""
 
 
-def replies_of(lm: Any, contexts: list[str], settings: dict[str, Any]) -> list[Reply]:
+def replies_of(
+    lm: Any, contexts: list[str], settings: dict[str, Any], seeds: Sequence[int] | None = None
+) -> list[Reply]:
     """Turn requests of the same settings into replies to be generated.
+
+    Args:
+        lm: lm-eval's `hf` or a model made from it.
+        contexts: As rendered.
+        settings: As lm-eval normalises them.
+        seeds: One a request, for the sampling; made of torch's own seed and the context where None.
 
     Raises:
         ValueError: The reply's limit leaves no room for a prompt.
@@ -58,14 +66,16 @@ def replies_of(lm: Any, contexts: list[str], settings: dict[str, Any]) -> list[R
         raise ValueError(f"max_gen_toks {limit} leaves no room for a prompt in {lm.max_length} tokens: ask for less")
     seen: Counter[str] = Counter()
     replies: list[Reply] = []
-    for context in contexts:
+    for number, context in enumerate(contexts):
         ids, _ = lm.tok_batch_encode([context], left_truncate_len=lm.max_length - limit, truncation=lm.truncation)
         seen[context] += 1
         reply = Reply(ids[0].tolist(), limit, tuple(filter(None, stops_of(lm, settings))))
         if settings["do_sample"] and settings["temperature"] > 0:
             top_k = settings.get("top_k", lm.model.generation_config.top_k)
             reply.sampler = sampler(
-                int(digest([torch.initial_seed(), context, seen[context]]), 16) % 2**63,
+                int(digest([torch.initial_seed(), context, seen[context]]), 16) % 2**63
+                if seeds is None
+                else seeds[number],
                 temperature=settings["temperature"],
                 top_k=USUAL_TOP_K if top_k is None else top_k,
                 top_p=settings.get("top_p") or lm.model.generation_config.top_p or 1.0,

@@ -20,7 +20,8 @@ DIALOGUES: Final = (
     "persbench_pressure",
     "persbench_pressure_gen",
 )
-JUDGED_TASKS: Final = (REPLIES, INDUCED, *DIALOGUES)
+CONVERSATIONS: Final = "persbench_converse"  # two personas; no task of lm-eval, but rows of the same form
+JUDGED_TASKS: Final = (REPLIES, INDUCED, *DIALOGUES, CONVERSATIONS)
 
 
 class Cell(Protocol):
@@ -77,7 +78,9 @@ def _whole(task: str, row: Row) -> bool:
         return False
     if task in (REPLIES, INDUCED):
         return isinstance(row.get("reply"), str)
-    scripts = row.get("transcripts")
+    questions, scripts = row.get("questions", []), row.get("transcripts")
+    if not isinstance(questions, list) or not all(isinstance(question, str) for question in questions):
+        return False
     return isinstance(scripts, dict) and all(
         isinstance(exchanges, list)
         and all(

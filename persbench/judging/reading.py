@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from persbench.errors import PersbenchError
 from persbench.judging.cases import AgreeCase, Case, ContradictCase, Kind, RankCase, ResistCase, SortCase
-from persbench.judging.fit import DIALOGUES, INDUCED, REPLIES, require_fit
+from persbench.judging.fit import CONVERSATIONS, DIALOGUES, INDUCED, REPLIES, require_fit
 from persbench.provenance import digest
 
 if TYPE_CHECKING:
@@ -178,25 +178,36 @@ def _resisting(cells: Sequence[Cell], pack: Pack, limit: int | None) -> Iterator
 
 
 def _contradicting(cells: Sequence[Cell], pack: Pack, limit: int | None) -> Iterator[Subject]:
-    for task in DIALOGUES:
+    for task in (*DIALOGUES, CONVERSATIONS):
         for cell, row in _rows(cells, task, limit):
-            question, answer = _gold(pack, row)
+            answers = _answers(pack, row) if task == CONVERSATIONS else {"": _gold(pack, row)}
             held = sheet(pack, row["persona"], row["stage"])
             for script, exchanges in (row.get("transcripts") or {}).items():
                 stem = f"contradict/{row['id']}/{script}/{cell.system}/{task.removeprefix('persbench_')}"
-                for case, against, lines in _lines(stem, exchanges, held, question, answer):
+                for case, against, lines in _lines(stem, exchanges, held, answers):
                     place = {"dialogue": row["id"], "script": script, "against": against, "lines": lines}
                     yield _subject(row, task, case, (cell.system,), **place)
 
 
+def _answers(pack: Pack, row: Row) -> dict[str, tuple[str, str]]:
+    """Return the questions that a conversation touches, with the speaker's answers, as far as the pack has them."""
+    found = {question: pack.persona(row["persona"]).answer(question, row["stage"]) for question in row["questions"]}
+    return {
+        f"/{question}": (pack.question(question).text, answer.reply)
+        for question, answer in found.items()
+        if answer is not None
+    }
+
+
 def _lines(
-    stem: str, exchanges: Sequence[Mapping[str, str]], held: str, question: str, answer: str
+    stem: str, exchanges: Sequence[Mapping[str, str]], held: str, answers: Mapping[str, tuple[str, str]]
 ) -> Iterator[tuple[ContradictCase, str, list[int]]]:
-    """Hold every line against the profile and the right answer, and every two lines against each other."""
+    """Hold every line against the profile and the right answers, and every two lines against each other."""
     for i, said in enumerate(exchanges):
         line, asked = _text(said["reply"]), said["user"]
         yield ContradictCase(f"{stem}/prompt/{i}", "prompt", held, line, "", asked), "prompt", [i]
-        yield ContradictCase(f"{stem}/answer/{i}", "answer", answer, line, question, asked), "answer", [i]
+        for name, (question, answer) in answers.items():
+            yield ContradictCase(f"{stem}/answer/{i}{name}", "answer", answer, line, question, asked), "answer", [i]
     for (i, first), (j, second) in combinations(enumerate(exchanges), 2):
         case = ContradictCase(
             f"{stem}/line/{i}-{j}", "line", _text(first["reply"]), _text(second["reply"]), first["user"], second["user"]

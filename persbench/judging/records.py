@@ -92,6 +92,7 @@ class JudgedRecord:
         cost: Of all answers, by the prices in annotator.yaml: `amount` and `currency`; None if they are not known.
         runs: What each command did: `started`, `seconds`, `asked`, `cached`, `tokens`, `faults`, `retries`.
         versions: Of persbench and what stands below it.
+        built_by: Id of the annotator that wrote the pack, where `persbench build` made it; else None.
         format: Of this layout.
     """
 
@@ -104,6 +105,7 @@ class JudgedRecord:
     cost: dict[str, Any] | None
     runs: list[dict[str, Any]]
     versions: dict[str, str]
+    built_by: str | None = None
     format: int = FORMAT
 
     @property

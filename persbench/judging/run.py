@@ -8,12 +8,16 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from filelock import FileLock, Timeout
+
 from persbench.annotators.asking import CachedAnnotator
 from persbench.annotators.dry_run import DryRun
 from persbench.errors import PersbenchError
 from persbench.judging.judgements import agree, contradict, rank, resist, sort_replies
+from persbench.judging.qualification import builder_of
 from persbench.judging.reading import subjects_of
 from persbench.judging.records import (
+    FOLDER,
     JudgedRecord,
     JudgedRow,
     cell_digest,
@@ -95,10 +99,30 @@ def judge_run(judge: Judge, work: Work, bars: Bars, notice: Callable[[str], obje
 
     Raises:
         PersbenchError: The annotator cannot go on, or the budget is spent; every finished piece is on disk, and the
-            answers beyond it are in the call cache.
+            answers beyond it are in the call cache. Or another process is judging this run with this judge.
     """
+    folder = work.run / FOLDER / judge.folder_name
+    every_kind = work.subjects  # before a folder is made: a run that holds nothing to judge is left as it was
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / ".lock").acquire(timeout=0):
+            return _judge_kinds(judge, work, every_kind, bars, notice)
+    except Timeout as error:
+        raise PersbenchError(
+            f"{folder} is in use: another `persbench judge` is asking this judge about this run. Wait for it, and "
+            "repeat the command: what is answered by then is not asked again."
+        ) from error
+
+
+def _judge_kinds(
+    judge: Judge,
+    work: Work,
+    every_kind: Mapping[Kind, tuple[list[Subject], list[Subject]]],
+    bars: Bars,
+    notice: Callable[[str], object],
+) -> list[JudgedRecord]:
     records: list[JudgedRecord] = []
-    for kind, (every, some) in work.subjects.items():
+    for kind, (every, some) in every_kind.items():
         path = record_path(work.run, judge, kind)
         known = _known(path, judge, every, notice)
         missing = _missing(some, known)
@@ -209,6 +233,7 @@ def _record(
         cost=cost,
         runs=runs,
         versions=versions(),
+        built_by=builder_of(work.pack.path),
     )
 
 

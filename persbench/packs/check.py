@@ -13,6 +13,7 @@ from persbench.errors import Fault
 from persbench.packs.complaints import quoted, unknown_name
 from persbench.packs.draft import PackDraft, PersonaDraft, Table, read_draft
 from persbench.packs.references import Known, persona_references, world_references
+from persbench.packs.scenario import scenario_references
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -48,6 +49,7 @@ def examine(path: Path) -> tuple[PackDraft | None, list[Fault]]:
         faults += _duplicate_ids(draft)
         known = Known.of(draft)
         faults += world_references(draft, known)
+        faults += scenario_references(draft, known)
         for persona in draft.personas:
             faults += _persona(persona, known)
             faults += persona_references(persona, known)
@@ -101,7 +103,7 @@ def _persona(draft: PersonaDraft, known: Known) -> Iterator[Fault]:
 
 def _duplicate_ids(draft: PackDraft) -> Iterator[Fault]:
     """An id stands once among all rows of its kind, whichever persona's folder they are in."""
-    for table in (draft.questions, draft.cross_turn, draft.pressure, draft.traits, draft.general):
+    for table in (draft.questions, draft.cross_turn, draft.pressure, draft.traits, draft.general, draft.scenarios):
         yield from _duplicates([table])
     for of_kind in zip(*(_tables_with_ids(persona) for persona in draft.personas), strict=True):
         yield from _duplicates(of_kind)

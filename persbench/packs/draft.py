@@ -9,6 +9,7 @@ from typing import Final, Generic, TypeVar
 from persbench.errors import Fault
 from persbench.jsonl import read_objects
 from persbench.packs.complaints import did_you_mean, one_of, quoted, validated
+from persbench.packs.scenario import Scenario
 from persbench.packs.schema import (
     Answer,
     Contrast,
@@ -39,6 +40,7 @@ WORLD_FILES: Final = (
     "pressure.jsonl",
     "traits.jsonl",
     "general.jsonl",
+    "scenarios.jsonl",
 )
 PERSONA_FILES: Final = (
     "persona.yaml",
@@ -112,6 +114,7 @@ class PackDraft:
     pressure: Table[PressureScript]
     traits: Table[TraitStatement]
     general: Table[GeneralDialogue]
+    scenarios: Table[Scenario]
     personas: list[PersonaDraft]
 
 
@@ -237,6 +240,7 @@ def read_draft(path: Path, faults: list[Fault]) -> PackDraft | None:
         pressure=reader.table(found, "", "pressure", PressureScript),
         traits=reader.table(found, "", "traits", TraitStatement),
         general=reader.table(found, "", "general", GeneralDialogue),
+        scenarios=reader.table(found, "", "scenarios", Scenario),
         personas=reader.personas(path),
         files=reader.files,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from persbench.errors import Fault, FaultsError
 from persbench.packs.bundled import bundled_pack, fake_pack, resolve_pack
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from persbench.packs.texts import PackModel
 
     R = TypeVar("R", bound=PackModel)
+
+# Scenes for conversations decide no score of any task, so results stay comparable when one is added; a record of
+# conversations holds the scenes it played, word for word.
+APART: Final = frozenset({"scenarios.jsonl"})
 
 __all__ = ["Origin", "Pack", "PersonaData", "bundled_pack", "fake_pack", "load_pack", "pack_hash", "resolve_pack"]
 
@@ -41,7 +45,7 @@ def load_pack(path: Path | str) -> Pack:
     if faults or draft is None or draft.world is None:
         raise FaultsError(title, faults)
     try:
-        digest = pack_hash(draft.files)
+        digest = pack_hash({name: file for name, file in draft.files.items() if name not in APART})
     except OSError as error:
         raise FaultsError(title, [Fault(str(error.filename), None, f"cannot be read: {error.strerror}")]) from error
     return _pack(draft, draft.world, digest)
@@ -99,6 +103,7 @@ def _pack(draft: PackDraft, world: World, digest: str) -> Pack:
         pressure=rows(draft.pressure),
         traits=rows(draft.traits),
         general=rows(draft.general),
+        scenarios=rows(draft.scenarios),
         personas=tuple(sorted(personas, key=lambda p: p.persona.id)),
         lines=lines,
     )

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from persbench.packs.instrument import Statement
+    from persbench.packs.scenario import Scenario
     from persbench.packs.schema import (
         Answer,
         Contrast,
@@ -40,6 +41,7 @@ _WORLD_TABLES: Final = {
     "pressure": "pressure",
     "traits": "traits",
     "general": "general",
+    "scenarios": "scenarios",
 }
 _PERSONA_TABLES: Final = {
     "materials": "materials",
@@ -114,13 +116,14 @@ class Pack:
 
     Attributes:
         path: The folder it was read from.
-        hash: SHA-256 in hex over every data file (see `persbench.packs.load.pack_hash`).
+        hash: SHA-256 in hex over every data file but scenarios.jsonl (see `persbench.packs.load`).
         world: Setting and stages.
         questions: Shared opinion questions.
         cross_turn: Scripts of dialogues.jsonl.
         pressure: Scripts of pressure.jsonl.
         traits: Statements of traits.jsonl.
         general: Dialogues of general.jsonl.
+        scenarios: Talks between two personas, of scenarios.jsonl.
         personas: Sorted by id.
         lines: File name to the lines of its rows, in the order of the rows (see `where`).
     """
@@ -133,6 +136,7 @@ class Pack:
     pressure: tuple[PressureScript, ...]
     traits: tuple[TraitStatement, ...] | tuple[Statement, ...]
     general: tuple[GeneralDialogue, ...]
+    scenarios: tuple[Scenario, ...]
     personas: tuple[PersonaData, ...]
     lines: Mapping[str, tuple[int, ...]]
 

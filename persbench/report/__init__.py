@@ -1,1 +1,1 @@
-"""From records to what people read: tables now; figures, paper tables and the leaderboard site later."""
+"""From records to what people read: tables, figures, the paper's tables and the leaderboard's site."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from persbench.errors import UnknownNameError
 from persbench.report.board import Column, columns, system_order, table_titles
@@ -31,6 +31,27 @@ if TYPE_CHECKING:
     from persbench.samples import Row
 
 Key = tuple[str, str]  # persona, item
+
+
+class Pair(NamedTuple):
+    """One item of both systems.
+
+    Attributes:
+        personas: Whose item it is; two where it is about two.
+        cluster: Its question.
+        own: The system's value, None where unscored.
+        other: The baseline's, likewise.
+    """
+
+    personas: tuple[str, ...]
+    cluster: str
+    own: float | None
+    other: float | None
+
+    @property
+    def gap(self) -> float | None:
+        """Own minus other; None where either is unscored."""
+        return None if self.own is None or self.other is None else self.own - self.other
 
 
 @dataclass(frozen=True)
@@ -80,9 +101,9 @@ def comparisons(cells: Sequence[Cell], baseline: str, *, tables: Sequence[str] =
     found = []
     for system in others:
         for column in wanted:
-            pairs = _pairs(by_system[system], by_system[baseline], column)
+            pairs = item_pairs(by_system[system], by_system[baseline], column)
             if pairs:
-                found.append(_compare(system, column, pairs))
+                found.append(compare_pairs(system, column, pairs))
     adjusted = holm([one.found.p for one in found])
     return [
         Comparison(o.system, o.column, o.found, p, o.signs, o.detectable) for o, p in zip(found, adjusted, strict=True)
@@ -98,29 +119,53 @@ def _rows(cells: Sequence[Cell], column: Column) -> dict[Key, Row]:
     }
 
 
-def _pairs(cells: Sequence[Cell], baseline: Sequence[Cell], column: Column) -> list[tuple[str, str, Row, Row]]:
-    """Return (persona, question, row, baseline's row) of every item that both have."""
+def item_pairs(cells: Sequence[Cell], baseline: Sequence[Cell], column: Column) -> list[Pair]:
+    """Return every item that both systems have, by persona and item.
+
+    Args:
+        cells: The system on its personas.
+        baseline: The other on its.
+        column: What is compared: the mean over items of one metric.
+    """
     own, other = _rows(cells, column), _rows(baseline, column)
-    return [(key[0], str(own[key]["cluster"]), own[key], other[key]) for key in sorted(own.keys() & other.keys())]
+    return [
+        Pair((key[0],), str(own[key]["cluster"]), _value(own[key], column), _value(other[key], column))
+        for key in sorted(own.keys() & other.keys())
+    ]
 
 
-def _compare(system: str, column: Column, pairs: list[tuple[str, str, Row, Row]]) -> Comparison:
-    values = [(_value(row, column), _value(other, column)) for _, _, row, other in pairs]
-    clusters = [cluster for _, cluster, _, _ in pairs]
-    found = paired_difference([a for a, _ in values], [b for _, b in values], clusters)
-    gaps = [None if a is None or b is None else a - b for a, b in values]
-    by_persona: dict[str, list[float]] = defaultdict(list)
-    for (persona, *_), gap in zip(pairs, gaps, strict=True):
-        if gap is not None:
-            by_persona[persona].append(gap)
-    means = [sum(own) / len(own) for own in by_persona.values()]
+def persona_gaps(pairs: Sequence[Pair]) -> dict[str, float | None]:
+    """Return each persona's own mean difference; None where no item of it is scored on both sides."""
+    gaps: dict[str, list[float]] = {}
+    for pair in pairs:
+        for persona in pair.personas:
+            own = gaps.setdefault(persona, [])
+            if pair.gap is not None:
+                own.append(pair.gap)
+    return {persona: sum(own) / len(own) if own else None for persona, own in gaps.items()}
+
+
+def compare_pairs(system: str, column: Column, pairs: Sequence[Pair], *, sharing: int = 1) -> Comparison:
+    """Compare a system with a baseline on items that both have.
+
+    Args:
+        system: System name.
+        column: What is compared.
+        pairs: One an item.
+        sharing: Number of comparisons that share alpha, for the smallest detectable difference.
+
+    Returns:
+        The comparison, its p not adjusted yet.
+    """
+    clusters = [pair.cluster for pair in pairs]
+    found = paired_difference([pair.own for pair in pairs], [pair.other for pair in pairs], clusters)
     return Comparison(
         system=system,
         column=column,
         found=found,
         p_adjusted=None,
-        signs=sign_count(means, found.interval.mean),
-        detectable=minimal_detectable_difference(gaps, clusters),
+        signs=sign_count(list(persona_gaps(pairs).values()), found.interval.mean),
+        detectable=minimal_detectable_difference([pair.gap for pair in pairs], clusters, comparisons=sharing),
     )
 
 
@@ -142,11 +187,12 @@ def markdown_comparisons(found: Sequence[Comparison], baseline: str) -> str:
         smallest = one.detectable.difference
         better = " (less is better)" if one.column.cost else ""
         lines.append(
-            f"| {one.system} | {one.column.name}{better} | {value}{ends} | {_p(one.p_adjusted)} | {one.signs.text} "
+            f"| {one.system} | {one.column.name}{better} | {value}{ends} | {p_text(one.p_adjusted)} | {one.signs.text} "
             f"| {'-' if smallest is None else f'{smallest:.3f}'} | {interval.n} |"
         )
     return "\n".join(lines) + "\n"
 
 
-def _p(value: float | None) -> str:
+def p_text(value: float | None) -> str:
+    """Write a p-value; a dash where nothing could be tested."""
     return "-" if value is None else f"{value:.3f}" if value >= 0.001 else "<.001"  # noqa: PLR2004 - print precision

@@ -56,7 +56,8 @@ def _kappa(rows: Sequence[Row]) -> Interval:
     return Interval(found.value, None, None, found.subjects, found.subjects, found.dropped)
 
 
-def _answers(rows: Sequence[Row]) -> list[LikertAnswer]:
+def likert_answers(rows: Sequence[Row]) -> list[LikertAnswer]:
+    """Return every answer of rows of the trait task, one a wording and option order."""
     answers: list[LikertAnswer] = []
     for row in rows:
         statement: dict[str, Any] = row["statement"]
@@ -77,7 +78,8 @@ def _answers(rows: Sequence[Row]) -> list[LikertAnswer]:
     return answers
 
 
-def _targets(rows: Sequence[Row]) -> dict[tuple[str, str, str], float]:
+def trait_targets(rows: Sequence[Row]) -> dict[tuple[str, str, str], float]:
+    """Return the authored target of every (persona, stage, domain) that has one, 1 to 5."""
     return {
         (row["persona"], row["stage"], row["statement"]["domain"]): row["statement"]["target"]
         for row in rows
@@ -86,24 +88,24 @@ def _targets(rows: Sequence[Row]) -> dict[tuple[str, str, str], float]:
 
 
 def _trait_r(rows: Sequence[Row]) -> Interval:
-    found = target_correlation(domain_scores(_answers(rows)), _targets(rows))
+    found = target_correlation(domain_scores(likert_answers(rows)), trait_targets(rows))
     people = len({row["persona"] for row in rows})
     return Interval(found.value, found.low, found.high, found.n, people, found.unscored)
 
 
 def _trait_distance(rows: Sequence[Row]) -> Interval:
-    return target_distance(domain_scores(_answers(rows)), _targets(rows))
+    return target_distance(domain_scores(likert_answers(rows)), trait_targets(rows))
 
 
 def _middle_distance(rows: Sequence[Row]) -> float | None:
     """Return the distance of answering 3 everywhere, which blind answers approach as statements grow in number."""
-    gaps = [abs(MIDDLE - target) for target in _targets(rows).values()]
+    gaps = [abs(MIDDLE - target) for target in trait_targets(rows).values()]
     return sum(gaps) / len(gaps) if gaps else None
 
 
 def _alpha(rows: Sequence[Row]) -> Interval:
     """Mean of the domains' alphas; each alone is noise with twelve respondents, and so no interval is shown."""
-    answers = _answers(rows)
+    answers = likert_answers(rows)
     domains = sorted({answer.domain for answer in answers})
     found = [cronbach_alpha(item_matrix(answers, domain)) for domain in domains]
     values = [each.value for each in found if each.value is not None]
@@ -112,7 +114,7 @@ def _alpha(rows: Sequence[Row]) -> Interval:
 
 
 def _acquiescence(rows: Sequence[Row]) -> Interval:
-    return acquiescence(_answers(rows))
+    return acquiescence(likert_answers(rows))
 
 
 def _likeness(measure: Callable[[list[distinction.SampledReply]], list[distinction.Resemblance]]) -> Statistic:

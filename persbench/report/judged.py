@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from persbench.errors import Fault, PersbenchError
 from persbench.judging.cases import KINDS
+from persbench.judging.fit import CONVERSATIONS
 from persbench.judging.qualification import NOT_EXAMINED, Standing, is_same_model
 from persbench.judging.records import FOLDER, cell_digest, load_judged_record
 from persbench.report.board import Column, Entry, Line, layout, system_order
@@ -112,6 +113,8 @@ def judged_runs(folder: Path, cells: Sequence[Cell]) -> tuple[list[JudgedRun], l
             except PersbenchError as error:
                 faults.append(Fault(name, None, str(error)))
                 continue
+            if any(row.task == CONVERSATIONS for row in record.rows):
+                continue  # `persbench report conversations` shows these
             run = path.parents[2].relative_to(folder).as_posix()
             groups[record.judge["id"], "" if run == "." else run].append(record)
             if gone := _gone(record, known):
@@ -142,7 +145,7 @@ def _judged_run(run: str, records: Sequence[JudgedRecord], known: set[tuple[str,
         signature=first.signature,
         rows=rows,
         cases={record.kind: record.cases for record in records},
-        built_by=next((by for record in records if (by := getattr(record, "built_by", None))), None),
+        built_by=next((record.built_by for record in records if record.built_by), None),
     )
 
 

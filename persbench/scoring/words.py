@@ -18,6 +18,11 @@ def words(text: str) -> list[str]:
     return [word.replace("’", "'") for word in _WORD.findall(text.lower())]
 
 
+def word_spans(text: str) -> list[tuple[int, int, str]]:
+    """Where the words of `text` stand: start, end and the word as `words` gives it, in order."""
+    return [(found.start(), found.end(), word) for found in _WORD.finditer(text) for word in words(found[0])[:1]]
+
+
 # Closed-class words. Not scikit-learn's list, which drops content words such as "fire", "bill" and "system".
 FUNCTION_WORDS = frozenset(
     words("""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from known_run import (
     QUALITY,
     RESISTS,
@@ -33,6 +34,7 @@ from persbench.judging.judge import Judge, load_judge
 from persbench.judging.records import JudgedRecord, JudgedRow, consistency_shares, load_judged, record_path
 from persbench.judging.run import Work, judge_run, plan
 from persbench.report.cells import load_cells
+from persbench.report.judged import judged_runs, judged_tables
 
 REPLIES: tuple[Kind, ...] = ("sort", "agree", "rank", "resist")
 
@@ -301,6 +303,32 @@ def test_two_judges_stand_side_by_side(run: Path) -> None:
     assert (len(records), faults) == (2, [])
     assert len({record.judge["id"] for record in records}) == 2
     assert len({path.parent for path in run.rglob("judged/*/sort.json")}) == 2
+
+
+def test_a_judge_that_wrote_the_pack_is_named_in_the_record_though_it_was_never_examined(
+    run: Path, tmp_path: Path
+) -> None:
+    built = tmp_path / "built"
+    (built / "build").mkdir(parents=True)
+    (built / "build" / "build.json").write_text('{"annotator": "openai:scripted@https://elsewhere/v1"}')
+    with ScriptedServer(FrameReader(truth_of())) as server:
+        work = replace(work_on(run, ("sort",)), pack=replace(the_pack(), path=built))
+        assert judged(judge_of(server, run), work)["sort"].built_by == "openai:scripted@https://elsewhere/v1"
+        plain = judged(judge_of(server, run), work_on(run, ("agree",)))["agree"]
+    assert plain.built_by is None
+    (table,) = judged_tables(judged_runs(run, load_cells(run)[0])[0], [])
+    assert table.took_part
+
+
+def test_a_second_command_on_the_same_run_and_judge_waits_for_the_first(run: Path) -> None:
+    with ScriptedServer(FrameReader(truth_of())) as server:
+        judge = judge_of(server, run)
+        folder = record_path(run, judge, "sort").parent
+        folder.mkdir(parents=True)
+        with FileLock(folder / ".lock").acquire(timeout=0), pytest.raises(PersbenchError, match="another `persbench"):
+            judge_run(judge, work_on(run, ("sort",)), silent, print)
+        assert not server.asked
+        assert judged(judge, work_on(run, ("sort",)))["sort"].unscored == 0
 
 
 def test_a_dry_run_counts_what_would_be_asked_and_leaves_no_trace(run: Path) -> None:

@@ -39,5 +39,5 @@ def test_another_allocator_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> Non
     class Bare:
         pass
 
-    monkeypatch.setattr(allocation.ctypes, "CDLL", lambda _: Bare())
+    monkeypatch.setattr("ctypes.CDLL", lambda _: Bare())
     assert allocation.keep_freed_memory() is False

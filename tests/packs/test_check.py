@@ -196,7 +196,7 @@ def test_a_persona_may_lack_a_stage_that_its_rows_do_not_use(folder: Path) -> No
     file.write_text(file.read_text().split("  late:")[0])
     faults = faults_of(folder)
     assert f'{ADA}/answers.jsonl:5: persona "ada" has no stage "late" in its persona.yaml; expected "early"' in faults
-    for rows in (folder / ADA).glob("*.jsonl"):
+    for rows in [folder / "scenarios.jsonl", *(folder / ADA).glob("*.jsonl")]:
         kept = [line for line in rows.read_text().splitlines(keepends=True) if '"late"' not in line]
         rows.write_text("".join(kept))
         if rows.stat().st_size == 0:
@@ -290,6 +290,7 @@ def test_a_question_may_have_no_stances_and_then_nobody_takes_one(folder: Path) 
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
         contrast = folder / "personas" / persona / "contrast.jsonl"
         contrast.write_text("".join(x for x in contrast.read_text().splitlines(keepends=True) if '"q02"' not in x))
+    (folder / "scenarios.jsonl").unlink()
     assert faults_of(folder) == []
     edit(folder, "dialogues.jsonl", 1, {"question": "q02"})
     edit(folder, "pressure.jsonl", 3, {"question": "q02", "target": None})

@@ -1,4 +1,4 @@
-"""Figures. Only here is matplotlib touched."""
+"""How a training went: its losses, step by step."""
 
 from __future__ import annotations
 
@@ -6,27 +6,16 @@ import csv
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from persbench.errors import PersbenchError
+from persbench.report.figures.save import write_figure
+from persbench.report.figures.style import BLUE, GREY, ORANGE, styled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-# Okabe and Ito's palette, told apart by people with any kind of colour blindness.
-BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#666666"
-DPI: Final = 150
-STYLE: Final[Any] = {
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#DDDDDD",
-    "grid.linewidth": 0.6,
-    "svg.hashsalt": "persbench",  # equal data, equal file
-}
 SMOOTHING: Final = 8
 
 
@@ -50,7 +39,7 @@ def plot_losses(source: Path | Sequence[Mapping[str, Any]], path: Path, title: s
     phases = [name for name in ("sft", "dpo") if any(row["phase"] == name for row in rows)]
     if not phases:
         raise PersbenchError("there are no losses to draw")
-    with mpl.rc_context(STYLE):
+    with styled():
         figure = Figure(figsize=(4.2 * (len(phases) + ("dpo" in phases)), 2.8), layout="constrained")
         axes = figure.subplots(1, len(phases) + ("dpo" in phases), squeeze=False)[0]
         for axis, phase in zip(axes, phases, strict=False):
@@ -65,7 +54,7 @@ def plot_losses(source: Path | Sequence[Mapping[str, Any]], path: Path, title: s
             )
         if title:
             figure.suptitle(title)
-        return [_save(figure, path.with_suffix(ending)) for ending in (".png", ".svg")]
+        return [write_figure(figure, path.with_suffix(ending)) for ending in (".png", ".svg")]
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
@@ -83,11 +72,3 @@ def _line(axis: Any, rows: Sequence[Mapping[str, Any]], phase: str, column: str,
     axis.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     axis.plot(steps, values, color=colour, linewidth=0.8, alpha=0.4)
     axis.plot(steps, means, color=colour, linewidth=1.8)
-
-
-def _save(figure: Figure, path: Path) -> Path:
-    part = path.with_name(f".{path.name}.part")
-    more: dict[str, Any] = {"metadata": {"Date": None}} if path.suffix == ".svg" else {"dpi": DPI}
-    figure.savefig(part, format=path.suffix[1:], **more)
-    part.replace(path)
-    return path

@@ -1,0 +1,78 @@
+"""Read what `persbench converse` has played: the table, and the page of transcripts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from persbench.commands.console import err_console, next_step, out_console
+from persbench.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    from persbench.conversation.report import ConversationTable
+
+PAGE = "transcripts.html"
+
+
+def conversations(
+    folder: Annotated[Path, typer.Argument(help="What `persbench converse --out` wrote.")],
+    style: Annotated[str, typer.Option("--format", help="text, markdown or csv.")] = "text",
+    page: Annotated[
+        Path | None, typer.Option(help=f"Where the page of transcripts goes (default: FOLDER/{PAGE}).")
+    ] = None,
+    pack: Annotated[
+        str | None, typer.Option(help="The pack of the talks: a folder, or a bundled world (default: the reference).")
+    ] = None,
+) -> None:
+    """Say what came of conversations: opinions, voices, repetition, matter; and write a page of all transcripts."""
+    if style not in ("text", "markdown", "csv"):
+        raise UnknownNameError("format", style, ["text", "markdown", "csv"])
+    table, written = report_conversations(folder, pack, page)
+    if style == "text":
+        out_console.print(table.terminal())
+    else:
+        typer.echo(table.markdown() if style == "markdown" else table.csv(), nl=False)
+    err_console.print(f"transcripts: {written}", highlight=False, markup=False, soft_wrap=True)
+    if style != "text":
+        return
+    if table.judged:
+        next_step(f"persbench report conversations {folder} --format csv, for every persona by itself")
+    else:
+        run = folder.parent if folder.is_file() else folder
+        next_step(f"persbench judge {run} --judge SPEC, if a judge is to look for contradictions")
+
+
+def report_conversations(
+    folder: Path, pack: str | None = None, page: Path | None = None
+) -> tuple[ConversationTable, Path]:
+    """Compute the table of a folder's conversations, and write their page.
+
+    Returns:
+        The table, and where the page stands.
+
+    Raises:
+        PersbenchError: No conversations, one that cannot be read, or another pack's.
+    """
+    from persbench.conversation.page import write_page
+    from persbench.conversation.record_files import read_conversations
+    from persbench.conversation.report import conversation_table
+    from persbench.judging.qualification import FOLDER, load_qualifications
+    from persbench.judging.records import load_judged
+    from persbench.models.fetch import cache_dir
+    from persbench.packs.bundled import resolve_pack
+    from persbench.packs.load import load_pack
+
+    records = read_conversations(folder)
+    home = folder.parent if folder.is_file() else folder
+    judged, faults = load_judged(home)
+    examined, more = load_qualifications(home, cache_dir() / FOLDER) if judged else ([], [])
+    for fault in (*faults, *more):
+        err_console.print(f"left out: {fault}", style="yellow", highlight=False, markup=False, soft_wrap=True)
+    loaded = load_pack(resolve_pack(pack))
+    with err_console.status("learning the voices of the pack and measuring the talks"):
+        table = conversation_table(records, loaded, judged=judged, qualifications=examined)
+        written = page or home / PAGE
+        write_page(written, records, table, loaded)
+    return table, written

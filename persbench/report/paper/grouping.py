@@ -1,0 +1,58 @@
+"""Cells by system, and whether two systems were measured on the same thing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from persbench.report.board import system_order
+from persbench.report.duplicates import task_labels
+from persbench.scoring.sanity import PREFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from persbench.report.cells import Cell
+
+
+def by_system(cells: Iterable[Cell]) -> dict[str, list[Cell]]:
+    """Return the cells of each system, sanity systems left out, by persona."""
+    found: dict[str, list[Cell]] = {}
+    for cell in sorted(cells, key=lambda cell: cell.persona):
+        if not cell.system.startswith(PREFIX):
+            found.setdefault(cell.system, []).append(cell)
+    return found
+
+
+def in_board_order(systems: Iterable[str], first: Sequence[str] = ()) -> list[str]:
+    """Return systems in the order of the board, then as named in `first`, then by name."""
+    known = list(dict.fromkeys([*system_order(), *first]))
+    place = {name: i for i, name in enumerate(known)}
+    return sorted(set(systems), key=lambda name: (place.get(name, len(place)), name))
+
+
+def not_comparable(cells: Iterable[Cell], task: str) -> str:
+    """Say what sets cells apart that were to be compared: pack, model, or version of the task; empty if nothing does.
+
+    A fact that one side says in part, such as a model without its fingerprint, is held against that part.
+    """
+    listed = list(cells)
+    short = task.removeprefix("persbench_")
+    facts = {
+        "pack": {str(cell.signature.get("pack", "")) for cell in listed},
+        "model": {str(cell.signature.get("model", "")) for cell in listed},
+        "task": {task_labels([cell]).get(short, "") for cell in listed if task in cell.tasks},
+    }
+    return "; ".join(
+        f"{fact} {', '.join(sorted(values - {''}))}" for fact, values in facts.items() if not _agree(values)
+    )
+
+
+def _agree(values: Iterable[str]) -> bool:
+    names, prints = zip(*[value.partition("@")[::2] for value in values], strict=True)
+    return all(len(set(part) - {""}) <= 1 for part in (names, prints))
+
+
+def facts_of(cells: Iterable[Cell], fact: str) -> str:
+    """Return the values of one fact of all signatures, comma-separated; "unknown" where no signature has it."""
+    values = {str(cell.signature[fact]) for cell in cells if cell.signature.get(fact) not in (None, "")}
+    return ", ".join(sorted(values)) or "unknown"

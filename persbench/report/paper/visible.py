@@ -1,0 +1,29 @@
+"""Text that can be shown in one line: what cannot be printed, or would turn the line around, is written as its code."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Final
+
+LONGEST: Final = 2000  # no name, note or signature comes near; a text beyond it is a fault or an attack
+TURNING: Final = frozenset({"Cf", "Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
+def visible(text: str) -> str:
+    r"""Return a text as one printable line.
+
+    Args:
+        text: Any text, such as the name of a system from somebody's record.
+
+    Returns:
+        The same where it is harmless. Control characters, line ends, marks that turn the direction of writing and
+        characters without a meaning stand as `\x1b` or `\u202e`; what is longer than 2,000 characters is cut.
+    """
+    cut = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+    return "".join(_shown(char) for char in cut)
+
+
+def _shown(char: str) -> str:
+    if unicodedata.category(char) in TURNING:
+        return char.encode("unicode_escape").decode("ascii")
+    return " " if char.isspace() else char

@@ -1,0 +1,54 @@
+"""A chat in the terminal with somebody who repeats what is said and needs no weights; run in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Generator
+
+from persbench.commands.chat_terminal import Terminal
+from persbench.conversation.asks import Ask, Voice
+from persbench.conversation.chat import Chat
+from persbench.errors import PersbenchError
+from persbench.packs.bundled import fake_pack
+from persbench.packs.load import load_pack
+
+
+class Echo:
+    """Repeats the last message word by word, and says at which stage and with which seed."""
+
+    def __init__(self) -> None:
+        self.asks: list[Ask] = []
+        self.closed = 0
+
+    def stream(self, ask: Ask) -> Generator[str, None, None]:
+        self.asks.append(ask)
+        text = ask.history[-1]["content"]
+        try:
+            if text == "fail":
+                raise PersbenchError("its persona and one turn take more than the model's 64 tokens")
+            if text == "break":
+                raise RuntimeError("out of \x1b[31mmemory")
+            if text == "nothing":
+                return
+            pause = 0.05 if text.startswith("slow") else 0.0
+            for word in [*text.split(" "), ask.voice.stage, str(ask.seed)]:
+                time.sleep(pause)
+                yield word + " "
+        finally:
+            self.closed += 1
+
+
+def terminal(speakers: Echo) -> Terminal:
+    pack = load_pack(fake_pack())
+    return Terminal(Chat(Voice("prompt", "ada", "late")), speakers, "Ada Crumb", list(pack.world.stages))
+
+
+if __name__ == "__main__":
+    if os.isatty(0):
+        os.close(os.open(os.ttyname(0), os.O_RDWR))  # makes it this session's terminal, so that Ctrl-C gets here
+    chat = terminal(Echo())
+    chat.run()
+    print("ended")
+    sys.exit(0)
