@@ -1,12 +1,13 @@
 # make quickstart   set up, train one persona briefly, evaluate four systems, print the board
 # make test         set up, lint, check types, run the tests
 # make test-slow    the tests that take minutes each: whole pipelines with the real model
+# make leaderboard  every committed table, figure and page from the committed records
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 QUICKSTART ?= runs/quickstart
 
-.PHONY: setup quickstart test test-slow clean
+.PHONY: setup quickstart test test-slow leaderboard clean
 
 setup: $(VENV)/.installed
 
@@ -37,6 +38,9 @@ test: setup
 
 test-slow: setup
 	$(BIN)/python -m pytest -m slow
+
+leaderboard: setup
+	PATH="$(abspath $(BIN)):$$PATH" leaderboard/rebuild.sh
 
 clean:
 	rm -rf $(VENV) runs

@@ -62,7 +62,12 @@ def talk_row(task: str, persona: str, place: int, says: str, *, own: bool) -> di
     turns = [{"user": user, "reply": f"{says} ({turn})"} for turn, user in enumerate(SCRIPT, 1)]
     likely, unlikely = [-10.0, -20.0], [-20.0, -10.0]
     metrics = (
-        {"held_first": [1.0, True], "held_first_raw": [1.0, True], "held_all": [float(own), True], "turn_of_flip": [2.0, True]}
+        {
+            "held_first": [1.0, True],
+            "held_first_raw": [1.0, True],
+            "held_all": [float(own), True],
+            "turn_of_flip": [2.0, True],
+        }
         | {"number_of_flips": [0.0, True], "control_held_all": [1.0, True]}
         if part == "pressure"
         else {"all_own": [float(own), True], "own_share": [0.5, True], "own_margin": [0.1, True], "drift": [0.0, True]}

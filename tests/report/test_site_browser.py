@@ -14,7 +14,7 @@ from persbench.report.site.build import build_site
 from persbench.report.site.safe import slug
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Locator, Page
 
 CHROMIUM = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), ""
@@ -69,6 +69,12 @@ def names(page: Page) -> list[str]:
     return page.locator("table[data-sortable] tbody tr:visible th a").all_inner_texts()
 
 
+def follow(page: Page, link: Locator) -> None:
+    """Click, and wait until the next page is loaded with its script run."""
+    with page.expect_navigation(wait_until="load"):
+        link.click()
+
+
 def first_column(page: Page, column: int) -> list[float]:
     cells_ = page.locator(f"table[data-sortable] tbody tr td:nth-child({column})").evaluate_all(
         "all => all.map(cell => cell.dataset.v)"
@@ -110,7 +116,7 @@ def test_filters_stand_in_the_address_and_survive_a_change_of_page(page: Page, s
     assert names(page) == ["prompt"]
     assert page.locator("[data-told]").inner_text().startswith("1 of 5 systems")
     page.locator('button[data-sort="voice_acc"]').click()
-    page.get_by_role("link", name="ada", exact=True).click()
+    follow(page, page.get_by_role("link", name="ada", exact=True))
     assert f"board-{slug('ada')}.html#" in page.url
     assert names(page) == ["prompt"]
     assert page.locator("th[aria-sort]").inner_text().startswith("voice")
@@ -121,7 +127,7 @@ def test_filters_stand_in_the_address_and_survive_a_change_of_page(page: Page, s
     page.locator("[data-clear]").click()
     assert len(names(page)) == 5
     assert "#" not in page.url
-    page.get_by_role("link", name="Resistance").click()
+    follow(page, page.get_by_role("link", name="Resistance"))
     assert "resistance" in page.url
 
 
@@ -129,15 +135,15 @@ def test_a_persona_has_numbers_of_its_own(page: Page, site: Path) -> None:
     page.goto((site / "index.html").as_uri())
     page.check("[data-more]")
     assert page.locator("tbody tr", has_text="persllm").locator(".x").last.inner_text() == "n 24"
-    page.get_by_role("link", name="bo", exact=True).click()
+    follow(page, page.get_by_role("link", name="bo", exact=True))
     assert page.locator("tbody tr", has_text="persllm").locator(".x").last.inner_text() == "n 12"
     assert "aaa-mine" not in names(page)
 
 
 def test_two_systems_can_be_read_side_by_side(page: Page, site: Path) -> None:
     page.goto((site / "index.html").as_uri())
-    page.get_by_role("link", name="persllm").click()
-    page.locator("ul.talks a").first.click()
+    follow(page, page.get_by_role("link", name="persllm"))
+    follow(page, page.locator("ul.talks a").first)
     assert "transcripts/" in page.url
     shown = page.locator("article.reply:visible")
     assert set(shown.locator("h3").all_inner_texts()[:2]) != {""}
@@ -151,7 +157,7 @@ def test_two_systems_can_be_read_side_by_side(page: Page, site: Path) -> None:
     assert {"I hold that vanilla (1)", "I hold that persllm (1)"} == set(
         page.locator("article.reply:visible .text").all_inner_texts()[:2]
     )
-    page.locator("[rel=next]").click()
+    follow(page, page.locator("[rel=next]"))
     assert "vanilla" in page.locator("article.right:visible h3").first.inner_text()
     page.select_option("[data-side=b]", "")
     assert page.locator("article.right:visible").count() == 0
@@ -201,7 +207,7 @@ def test_the_dark_follows_the_system_and_the_button(page: Page, site: Path) -> N
     assert lightness() < 150
     page.locator("[data-theme-toggle]").click()
     assert lightness() > 600
-    page.locator("nav a", has_text="How to read").click()
+    follow(page, page.locator("nav a", has_text="How to read"))
     assert lightness() > 600
     page.emulate_media(color_scheme="light")
     page.locator("[data-theme-toggle]").click()

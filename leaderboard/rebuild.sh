@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Every committed table, figure and page from the committed records alone, byte for byte: no model, no network, two minutes.
+#
+#   leaderboard/rebuild.sh            # into leaderboard/: tables/, figures/, site/
+#   leaderboard/rebuild.sh FOLDER     # the same beside it, to compare (a test does)
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+out=${1:-$here}
+records=$here/records/seed1
+export LC_ALL=C.UTF-8 COLUMNS=160
+
+mkdir -p "$out/tables"
+persbench report table "$records" --format markdown > "$out/tables/board.md"
+persbench report compare "$records" --baseline prompt > "$out/tables/compare.md"
+persbench report confusion "$records" > "$out/tables/confusion.md"
+for name in main ablation; do
+  for ending in md tex csv; do persbench paper "$name" "$records" --out "$out/tables/$name.$ending"; done
+done
+persbench report figures "$records" --formats png,svg --out "$out/figures"
+persbench leaderboard build "$records" --out "$out/site"

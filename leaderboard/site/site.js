@@ -1,0 +1,157 @@
+"use strict";
+// What a reader chose stands in the address (after #), so that it can be shared, and survives a change of page.
+const state = new URLSearchParams();
+
+function readState() {
+  for (const key of [...state.keys()]) state.delete(key);
+  for (const [key, value] of new URLSearchParams(location.hash.slice(1))) state.set(key, value);
+}
+
+function writeState(changes) {
+  for (const [key, value] of Object.entries(changes)) value ? state.set(key, value) : state.delete(key);
+  const text = state.toString();
+  history.replaceState(null, "", text ? `#${text}` : location.pathname + location.search);
+  carry();
+}
+
+function carry() {
+  const text = state.toString();
+  for (const link of document.querySelectorAll("a[data-keep], a[data-pairkeep]")) {
+    link.hash = text;
+  }
+}
+
+function board(table) {
+  const body = table.tBodies[0];
+  const buttons = [...table.querySelectorAll("button[data-sort]")];
+  const head = buttons.map((button) => button.closest("th"));
+  const rows = [...body.rows].map((row, place) => ({
+    row,
+    place,
+    name: row.dataset.name.toLowerCase(),
+    model: row.dataset.model,
+    values: buttons.map((_, i) => {
+      const text = i ? row.cells[i].dataset.v : "";
+      return text === "" || text === undefined ? NaN : Number(text);
+    }),
+  }));
+  const find = (name) => document.querySelector(`[data-${name}]`);
+  const [tools, search, more, told, nothing, clear] =
+    ["tools", "search", "more", "told", "nothing", "clear"].map(find);
+  const model = document.querySelector("select[data-model]");
+
+  const first = (button) => button.dataset.first || "asc";
+  let shownOrder = "";
+
+  function order() {
+    const column = buttons.findIndex((button) => button.dataset.sort === state.get("sort"));
+    const direction = column < 0 ? "" : state.get("dir") === "asc" || state.get("dir") === "desc"
+      ? state.get("dir") : first(buttons[column]);
+    const wanted = `${column} ${direction}`;
+    head.forEach((cell, i) => i === column
+      ? cell.setAttribute("aria-sort", direction === "asc" ? "ascending" : "descending")
+      : cell.removeAttribute("aria-sort"));
+    if (wanted === shownOrder) return;
+    const sign = direction === "asc" ? 1 : -1;
+    const sorted = [...rows].sort((a, b) => {
+      if (column < 0) return a.place - b.place;
+      if (column === 0) return sign * a.name.localeCompare(b.name) || a.place - b.place;
+      const [x, y] = [a.values[column], b.values[column]];
+      if (Number.isNaN(x) || Number.isNaN(y)) return Number.isNaN(x) - Number.isNaN(y) || a.place - b.place;
+      return sign * (x - y) || a.place - b.place;
+    });
+    if (shownOrder || column >= 0) body.append(...sorted.map((each) => each.row));
+    shownOrder = wanted;
+  }
+
+  function filter() {
+    const part = (state.get("q") || "").toLowerCase();
+    const wanted = state.get("model") || "";
+    let shown = 0;
+    for (const each of rows) {
+      const fits = each.name.includes(part) && (!wanted || each.model === wanted);
+      each.row.hidden = !fits;
+      shown += fits;
+    }
+    told.textContent = shown === rows.length ? `${shown} systems` : `${shown} of ${rows.length} systems`;
+    nothing.hidden = shown > 0;
+    clear.hidden = !["q", "model", "sort", "dir", "more"].some((key) => state.has(key));
+  }
+
+  function show() {
+    if (search.value !== (state.get("q") || "")) search.value = state.get("q") || "";
+    if (model) model.value = state.get("model") || "";
+    more.checked = state.has("more");
+    table.classList.toggle("more", more.checked);
+    order();
+    filter();
+  }
+
+  table.tHead.addEventListener("click", (event) => {
+    const button = event.target.closest("button[data-sort]");
+    if (!button) return;
+    const [now, usual] = [button.closest("th").getAttribute("aria-sort"), first(button)];
+    const other = usual === "asc" ? "desc" : "asc";
+    const dir = !now ? usual : now.startsWith(usual) ? other : "";
+    writeState(dir ? { sort: button.dataset.sort, dir } : { sort: "", dir: "" });
+    show();
+    const column = button.textContent.trim();
+    told.textContent += dir ? `, by ${column}, ${dir === "asc" ? "rising" : "falling"}` : ", in the first order";
+  });
+  search.addEventListener("input", () => { writeState({ q: search.value }); show(); });
+  if (model) model.addEventListener("change", () => { writeState({ model: model.value }); show(); });
+  more.addEventListener("change", () => { writeState({ more: more.checked ? "1" : "" }); show(); });
+  clear.addEventListener("click", () => {
+    writeState({ q: "", model: "", sort: "", dir: "", more: "" });
+    show();
+    search.focus();
+  });
+  document.addEventListener("keydown", (event) => {
+    const typing = event.target.closest("input, select, textarea");
+    if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
+      event.preventDefault();
+      search.focus();
+    }
+  });
+  tools.hidden = false;
+  return show;
+}
+
+function pair(form) {
+  const sides = ["a", "b"].map((side) => form.querySelector(`[data-side="${side}"]`));
+  const said = [...document.querySelectorAll("[data-s]")];
+  const known = (select, value) => [...select.options].some((option) => option.value === value);
+
+  function show() {
+    const [left, right] = sides;
+    const a = known(left, state.get("a")) ? state.get("a") : left.options[0].value;
+    const wanted = state.has("b") ? (state.get("b") === "-" ? "" : state.get("b")) : null;
+    const other = [...right.options].map((option) => option.value).find((value) => value && value !== a) || "";
+    const b = wanted !== null && known(right, wanted) ? wanted : other;
+    [left.value, right.value] = [a, b];
+    for (const each of said) {
+      each.hidden = each.dataset.s !== a && each.dataset.s !== b;
+      each.classList.toggle("left", each.dataset.s === a);
+      each.classList.toggle("right", each.dataset.s === b && b !== a);
+    }
+    document.body.classList.toggle("paired", Boolean(b) && b !== a);
+  }
+
+  form.addEventListener("submit", (event) => event.preventDefault());
+  sides.forEach((select, i) => select.addEventListener("change", () => {
+    writeState(i ? { b: select.value || "-" } : { a: select.value });
+    show();
+  }));
+  form.hidden = false;
+  return show;
+}
+
+readState();
+const shows = [];
+const table = document.querySelector("table[data-sortable]");
+if (table) shows.push(board(table));
+const form = document.querySelector("form[data-pair]");
+if (form) shows.push(pair(form));
+const showAll = () => { carry(); shows.forEach((show) => show()); };
+showAll();
+addEventListener("hashchange", () => { readState(); showAll(); });

@@ -1,0 +1,40 @@
+"""What is committed of the leaderboard follows from the committed records, byte for byte."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+LEADERBOARD = Path(__file__).parent.parent / "leaderboard"
+PARTS = ("tables", "figures", "site")
+
+
+def files_below(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for part in PARTS
+        for path in sorted((folder / part).rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.mark.skipif(not (LEADERBOARD / "records").is_dir(), reason="an installed package has no records")
+def test_every_committed_table_figure_and_page_follows_from_the_records(tmp_path: Path) -> None:
+    commands = Path(sys.executable).parent
+    done = subprocess.run(
+        [LEADERBOARD / "rebuild.sh", tmp_path],
+        env=os.environ | {"PATH": f"{commands}{os.pathsep}{os.environ['PATH']}"},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    found, committed = files_below(tmp_path), files_below(LEADERBOARD)
+    assert found.keys() == committed.keys()
+    other = sorted(name for name in found if found[name] != committed[name])
+    assert not other, f"leaderboard/rebuild.sh gives other bytes: {', '.join(other)}"
+    assert {f"tables/main.{ending}" for ending in ("md", "tex", "csv")} <= found.keys()
