@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Vectors = NDArray[np.float32]
     Rows = NDArray[np.intp]
 
-BLOCK: Final = 2048  # rows a side: one block of cosines is 16 MB in float32
+BLOCK: Final = 1024  # rows a side: one block of cosines is 4 MB in float32, and stays near the processor
 FEW: Final = 256  # pairs whose exact cosines are computed together
 
 
@@ -130,7 +130,8 @@ def _nearer(nearest: dict[int, Near], row: int, found: Near) -> None:
 def _nearest(rows: Vectors, others: Vectors, threshold: float, slack: float) -> Iterator[tuple[int, int, float]]:
     """Yield (row, other, cosine) at the threshold, with the nearest other of each row among them, in order of rows."""
     cosines = rows @ others.T
-    at, to = np.nonzero(cosines >= threshold - slack)
+    hits = np.flatnonzero(cosines >= threshold - slack)  # several times faster than `nonzero` in two dimensions
+    at, to = np.divmod(hits, max(len(others), 1))
     near = cosines[at, to]
     top = np.full(len(rows), -np.inf, dtype=np.float32)
     np.maximum.at(top, at, near)

@@ -143,7 +143,7 @@ def _made_from(folder: Path) -> Iterator[None]:
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise PersbenchError(
                 f"{folder}: a record's samples are not as persbench writes them ({type(error).__name__}: {error}). "
-                f"`persbench leaderboard submit {folder}` says what is wrong with which."
+                "Take the faulty record out, or run its cell again."
             ) from error
 
 

@@ -135,7 +135,7 @@ def reading(one: Evaluation) -> Iterator[None]:
         sources = ", ".join(sorted({cell.source for cell in one.cells if cell.source})) or one.name
         raise PersbenchError(
             f"{sources}: items are not as persbench writes them ({type(error).__name__}: {error}). "
-            "`persbench leaderboard submit` says what is wrong with a record; take it out, and build again."
+            "Take that record out or run its cell again, and build again."
         ) from error
 
 
