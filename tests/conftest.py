@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +15,7 @@ from persbench.packs.bundled import fake_pack
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
-pytest_plugins = ("study_fixtures",)  # a browser, and a study that is served: tests/study is on the path (pyproject)
+pytest_plugins = ("study_fixtures",)  # a study that is served: tests/study is on the path (pyproject)
 
 LONG = ("harness", "training", "test_cli.py")  # folders and files whose tests begin processes or train
 
@@ -35,3 +37,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def folder(tmp_path: Path) -> Path:
     """A copy of the fake pack to break."""
     return shutil.copytree(fake_pack(), tmp_path / "fake")
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """Headless Chromium for the tests of one file, which are skipped where there is none.
+
+    Not for longer: while it runs, no other test could begin a browser or an event loop.
+    """
+    api = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
+    where = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    with api.sync_playwright() as playwright:
+        try:
+            browser = playwright.chromium.launch(executable_path=where, args=["--no-sandbox"])
+        except api.Error as error:
+            pytest.skip(f"no Chromium can be started: {str(error).splitlines()[0]}")
+        yield browser
+        browser.close()

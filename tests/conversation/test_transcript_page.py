@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -142,22 +140,9 @@ def test_controls_are_made_visible_and_texts_kept() -> None:
     assert shown("\r\x0b\ud83d") == "\u240d\u240b\ufffd"
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    api = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
-    where = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    with api.sync_playwright() as playwright:
-        try:
-            found = playwright.chromium.launch(executable_path=where, args=["--no-sandbox"])
-        except api.Error as error:
-            pytest.skip(f"no Chromium can be started: {str(error).splitlines()[0]}")
-        yield found
-        found.close()
-
-
 @pytest.mark.parametrize("width", [1280, 390])
 def test_in_a_browser_nothing_runs_nothing_is_fetched_and_two_systems_show(
-    browser: Any, pack: Pack, tmp_path: Path, width: int
+    chromium: Any, pack: Pack, tmp_path: Path, width: int
 ) -> None:
     made, world = hostile(pack)
     talks = [talk(seed=seed) for seed in (0, 1)]
@@ -166,7 +151,7 @@ def test_in_a_browser_nothing_runs_nothing_is_fetched_and_two_systems_show(
         for name in ("prompt", "rag", "vanilla")
     ]
     write_page(tmp_path / "page.html", records, conversation_table(records, world), world)
-    tab = browser.new_page(viewport={"width": width, "height": 900})
+    tab = chromium.new_page(viewport={"width": width, "height": 900})
     asked: list[str] = []
     faults: list[str] = []
     tab.on("request", lambda request: asked.append(request.url))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,10 +15,6 @@ from persbench.report.site.safe import slug
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
-CHROMIUM = next(
-    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), ""
-)
-pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium on the PATH: the site cannot be driven")
 DESK = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
 
@@ -36,23 +31,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    playwright = pytest.importorskip(
-        "playwright.sync_api", reason="playwright is not installed: pip install playwright"
-    )
-    # One process fewer to start, and no sandbox that a container forbids.
-    with playwright.sync_playwright() as driver:
-        launched = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield launched
-        launched.close()
-
-
 @pytest.fixture
-def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
+def page(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     """A fresh page; the test fails if anything is written to the console, or asked for off the disk."""
     settings: dict[str, Any] = {"viewport": DESK, "color_scheme": "light"} | getattr(request, "param", {})
-    context = browser.new_context(**settings)
+    context = chromium.new_context(**settings)
     opened = context.new_page()
     wrong: list[str] = []
     opened.on("console", lambda message: wrong.append(f"console: {message.text}"))
@@ -214,8 +197,8 @@ def test_the_dark_follows_the_system_and_the_button(page: Page, site: Path) -> N
     assert lightness() < 150
 
 
-def test_without_scripts_everything_is_there_to_read(browser: Browser, site: Path) -> None:
-    context = browser.new_context(java_script_enabled=False)
+def test_without_scripts_everything_is_there_to_read(chromium: Browser, site: Path) -> None:
+    context = chromium.new_context(java_script_enabled=False)
     opened = context.new_page()
     opened.goto((site / "index.html").as_uri())
     assert len(names(opened)) == 5

@@ -1,31 +1,12 @@
-"""A browser for the pages of a study, and a study that is served."""
+"""A study that is served."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from served_study import Served, write_study
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    """Headless Chromium for the tests of one file, which are skipped where there is none.
-
-    Not for longer: while it runs, no other test could begin a browser or an event loop.
-    """
-    api = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
-    where = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    with api.sync_playwright() as playwright:
-        try:
-            browser = playwright.chromium.launch(executable_path=where, args=["--no-sandbox"])
-        except api.Error as error:
-            pytest.skip(f"no Chromium can be started: {str(error).splitlines()[0]}")
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

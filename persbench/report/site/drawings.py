@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from persbench.report.figures import draw_all, draw_system
+from persbench.report.figures import FIGURES, draw_all, draw_system
 from persbench.report.figures.drawing import OF_A_SYSTEM
 from persbench.report.site.safe import clean, slug
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from persbench.report.site.evaluations import Evaluation
 
 FOLDER = "figures"
+SHARED = [name for name in FIGURES if name not in OF_A_SYSTEM]  # the others stand on each system's own page
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def drawings_of(
     for model in models:
         cells = [cell for one in systems if one.model == model for cell in one.cells]
         folder = out / FOLDER / slug(model or "any") if several else out / FOLDER
-        drawn, left_out = _split(draw_all(cells, folder, begun=begun))
+        drawn, left_out = draw_all(cells, folder, only=SHARED, begun=begun)
         shared += [_drawing(each, out, model if several else "") for each in drawn]
         missing += [clean(f"{model}: {text}" if several else text) for text in left_out]
     own = {}
@@ -70,15 +71,6 @@ def drawings_of(
         drawn, _ = draw_system(one.cells, one.system, out / FOLDER / one.slug)
         own[one.slug] = [_drawing(each, out) for each in drawn]
     return shared, own, missing
-
-
-def _split(found: tuple[list[Drawn], list[str]]) -> tuple[list[Drawn], list[str]]:
-    """Leave out what each system's own page shows."""
-    drawn, missing = found
-    return (
-        [each for each in drawn if each.name not in OF_A_SYSTEM],
-        [text for text in missing if text.partition(":")[0] not in OF_A_SYSTEM],
-    )
 
 
 def _drawing(drawn: Drawn, out: Path, model: str = "") -> Drawing:
