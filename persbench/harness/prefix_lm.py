@@ -12,6 +12,7 @@ from __future__ import annotations
 import inspect
 import logging
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +60,7 @@ class PrefixLM(HFLM):  # type: ignore[misc]
         local = peft is not None and Path(peft).is_dir()
         if local and arguments.get("tokenizer") == peft:
             arguments["tokenizer"] = None  # the base has its own
+        self._encoded = lru_cache(maxsize=4)(super().tok_encode)
         super().__init__(*positional, peft=None if local else peft, **arguments)
         pack_linears(self.model)
         if self.device.type == "cpu":
@@ -104,6 +106,10 @@ class PrefixLM(HFLM):  # type: ignore[misc]
             PersbenchError: The folder holds no adapter for this model, or lm-eval loaded the model with one.
         """
         use_adapter(self, folder)
+
+    def tok_encode(self, *positional: Any, **arguments: Any) -> list[int]:
+        """Encode a text; the context that several candidates share only once."""
+        return [*self._encoded(*positional, **arguments)]
 
     def _loglikelihood_tokens(
         self, requests: list[Request], disable_tqdm: bool = False, override_bs: int | None = None

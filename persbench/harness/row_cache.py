@@ -23,8 +23,11 @@ if TYPE_CHECKING:
     from persbench.harness.kept_prefixes import Layers, Stem
 
 ATTENTION = "persbench_rows"
+ROWS_TOGETHER = 16  # whose own tokens are read in one product, as far as the longest of them reaches
+WORTH_CUTTING = 0.1  # of what is read of a batch: less is not worth the products more
 Layer = tuple[torch.Tensor, torch.Tensor]  # keys and values
 StemRows = list[tuple[torch.Tensor, "Layers | None"]]  # rows, and what they have before their own; each row once
+Reaches = list[tuple[slice, int]]  # rows, and how many places of theirs are in use; each row once, in order
 
 
 class RowCache(Cache):  # type: ignore[misc]
@@ -96,6 +99,15 @@ class RowCache(Cache):  # type: ignore[misc]
             for group in groups.values()
         ]
 
+    def reaches(self) -> Reaches:
+        """Cut the rows of the next pass into such as reach about as far: dialogues differ in length."""
+        lengths = self.lengths[self._rows]
+        cuts = [slice(at, min(at + ROWS_TOGETHER, len(lengths))) for at in range(0, len(lengths), ROWS_TOGETHER)]
+        parts = [(cut, max(lengths[cut])) for cut in cuts]
+        read = sum((cut.stop - cut.start) * reach for cut, reach in parts)
+        whole = len(lengths) * self._reach
+        return parts if read < (1 - WORTH_CUTTING) * whole else [(slice(0, len(lengths)), self._reach)]
+
     def mask(self, places: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
         """Let each token see its row up to itself.
 
@@ -153,6 +165,7 @@ def attend(
     attention_mask: torch.Tensor,
     scaling: float | None = None,
     stems: StemRows | None = None,
+    reaches: Reaches | None = None,
     **_: Any,
 ) -> tuple[torch.Tensor, None]:
     """Attend to the stem that a row shares with others and to its own tokens, under one softmax.
@@ -165,6 +178,7 @@ def attend(
         attention_mask: Additive, shape (rows, 1, tokens, reach).
         scaling: Factor on the products; 1 / sqrt(head size) by default.
         stems: Which rows share which stem; keys and values of each for every layer.
+        reaches: How far which rows reach; nothing is read beyond it.
 
     Returns:
         Shape (rows, tokens, heads, head size), and None for the weights.
@@ -176,17 +190,26 @@ def attend(
     asked = query.reshape(rows, shared, group * tokens, size)
     mask = attention_mask[:, :, None].expand(-1, -1, group, -1, -1).reshape(rows, 1, group * tokens, -1)
     before = [(some, layers[module.layer_idx] if layers else None) for some, layers in stems or []]
-    attend_parts = _by_parts if serves(query.device) else _by_products
-    found = attend_parts(asked, (key, value), before, mask, scale)
+    if serves(query.device):
+        found = _by_parts(asked, (key, value), before, reaches or [(slice(0, rows), key.shape[2])], mask, scale)
+    else:
+        found = _by_products(asked, (key, value), before, mask, scale)
     return found.reshape(rows, heads, tokens, -1).transpose(1, 2).contiguous(), None
 
 
 Before = list[tuple[torch.Tensor, Layer | None]]  # of one layer: rows, and the stem that they share
 
 
-def _by_parts(asked: torch.Tensor, own: Layer, before: Before, mask: torch.Tensor, scale: float) -> torch.Tensor:
+def _by_parts(
+    asked: torch.Tensor, own: Layer, before: Before, reaches: Reaches, mask: torch.Tensor, scale: float
+) -> torch.Tensor:
     """Attend to the rows and to their stems each by itself: several times faster on a CPU than batched products."""
-    part = attended(asked, *own, mask, scale)
+    key, value = own
+    parts = [
+        attended(asked[some], key[some, :, :reach], value[some, :, :reach], mask[some, ..., :reach], scale)
+        for some, reach in reaches
+    ]
+    part = parts[0] if len(parts) == 1 else (torch.cat([a for a, _ in parts]), torch.cat([w for _, w in parts]))
     average, weight = torch.zeros_like(part[0]), torch.full_like(part[1], -torch.inf)
     for rows, stem in before:
         if stem is not None:
