@@ -6,7 +6,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 out=${1:-$here}
-records=$here/records/seed1
+records=$here/records
 export LC_ALL=C.UTF-8 COLUMNS=160
 
 mkdir -p "$out/tables"

@@ -71,14 +71,14 @@ step_evaluate() {
   persbench run --tasks "$TASKS" --systems sanity --out "$OUT/runs/sanity"
 }
 
-# Put the records of seed 1 into records/, those of other seeds beside them.
+# Put the records of seed 1 onto the board, those of other seeds beside it.
 step_collect() {
   local records=${RECORDS:-leaderboard/records}
   [ -z "$TOY" ] || records=$OUT/collected
   for folder in "$OUT"/runs/*; do
     case "$folder" in
       *-seed1) target=$records/seed1/records ;;
-      *-seed*) target=$records/seed${folder##*-seed}/records ;;
+      *-seed*) target=$records-of-other-seeds/seed${folder##*-seed}/records ;;
       *) target=$records/seed1/records ;;
     esac
     mkdir -p "$target"

@@ -86,6 +86,11 @@ def save_record(path: Path, record: CellRecord) -> None:
         raise PersbenchError(f"{path} does not read back as it was written: check the disk, and repeat the command.")
 
 
+def packed(record: CellRecord) -> bytes:
+    """Return a record as a board keeps it, packed by gzip: equal records give equal bytes, whenever it is done."""
+    return gzip.compress(_layout(asdict(record)).encode(), mtime=0)
+
+
 def _layout(content: dict[str, Any]) -> str:
     """Write JSON with one line a field and one line a sample: small, and readable in a diff."""
 

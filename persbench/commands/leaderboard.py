@@ -1,19 +1,21 @@
-"""The leaderboard: its site, made from records."""
+"""The leaderboard: its site, made from records; and records that others submit to it."""
 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from persbench.commands.console import err_console, next_step
+from persbench.commands.console import err_console, next_step, out_console
 
 if TYPE_CHECKING:
     from persbench.report.cells import Cell
+    from persbench.submission.submit import Submission
 
-app = typer.Typer(help="Make the leaderboard.", no_args_is_help=True)
+app = typer.Typer(help="Make the leaderboard, and submit to it.", no_args_is_help=True)
 
 
 @app.command()
@@ -58,6 +60,66 @@ def build(
         )
     err_console.print(f"{number} files in {out}", highlight=False, markup=False, soft_wrap=True)
     next_step(f"open {out / 'index.html'} in a browser")
+
+
+@app.command()
+def submit(
+    records: Annotated[
+        Path, typer.Argument(help="A record, or the folder of `persbench run --out` or `lm_eval run --output_path`.")
+    ],
+    to: Annotated[Path, typer.Option(help="Folder of the board's records.")] = Path("leaderboard/records"),
+    pack: Annotated[str | None, typer.Option(help="Pack of the records (default: the bundled one).")] = None,
+    embedder: Annotated[
+        str | None, typer.Option(help="Embedder that the records were scored with (default: all-MiniLM-L6-v2).")
+    ] = None,
+    without_embedder: Annotated[
+        bool, typer.Option("--without-embedder", help="Leave out what needs an embedder; the record is marked so.")
+    ] = False,
+) -> None:
+    """Check records in every number and put them on the board; what is wrong is told at once, and nothing written."""
+    from persbench.packs.load import load_pack, resolve_pack
+    from persbench.submission.examiner import Examiner
+    from persbench.submission.submit import submit as submit_records
+
+    def notice(line: str) -> None:
+        err_console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    examiner = Examiner(load_pack(resolve_pack(pack)), embedder, without_embedder=without_embedder)
+    done = submit_records(records, to, examiner, notice, lambda name: notice(f"checking {name}"))
+    _print_accepted(done)
+    next_step(f"persbench leaderboard build {to}")
+
+
+def _print_accepted(done: Submission) -> None:
+    """Say what was checked: a line a system, and what could not be computed again."""
+    from rich.table import Column, Table
+
+    from persbench.submission.findings import counted
+
+    table = Table(*(Column(name, overflow="fold") for name in ("system", "personas")))
+    for name in ("tasks", "samples", "metrics recomputed", "unscored"):
+        table.add_column(name, justify="right")
+    for system in dict.fromkeys(one.record.system for one in done.checked):
+        own = [one for one in done.checked if one.record.system == system]
+        tasks = {name for one in own for name in one.record.tasks}
+        counts = (sum(one.samples for one in own), *(sum(getattr(one.recount, k) for one in own) for k in _COUNTS))
+        personas = ", ".join(sorted({one.record.persona for one in own}))
+        table.add_row(system, personas, str(len(tasks)), *(f"{number:,}" for number in counts))
+    out_console.print(table)
+    left_out = sorted({name for one in done.checked for name in one.recount.left_out})
+    told = (
+        f"not recomputed, for want of an embedder: {', '.join(left_out)}; the records are marked so"
+        if left_out
+        else "every metric of every sample was computed again"
+    )
+    out_console.print(
+        f"{told}; {counted(len(done.stored), 'record')} accepted, in", highlight=False, markup=False, soft_wrap=True
+    )
+    for folder, number in Counter(path.parent for path in done.stored).items():
+        out_console.print(f"  {folder}: {number}", highlight=False, markup=False, soft_wrap=True)
+
+
+_COUNTS = ("same", "unscored")
 
 
 def _asked(cells: list[Cell], pack: str | None) -> dict[tuple[str, str, str], str]:

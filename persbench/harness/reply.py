@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from persbench.harness.rendering import ChatTemplate, Rendered
 
 OVERLAPS = ("bleu", "rouge_l", "chrf", "cosine")
+NO_EMBEDDER = "none"
+"""In the place of an embedder's name: what needs one stays unscored."""
 
 
 @cache
@@ -37,8 +39,11 @@ def embedder_named(name: str | None) -> SentenceEmbedder | None:
     """Return an embedder by folder or hub id, or the default one, loaded once a process.
 
     Returns:
-        None where none was named and the default is not fetched: cosines stay unscored, and the board shows so.
+        None for `none`, and where none was named and the default is not fetched: cosines stay unscored, and the board
+        shows so.
     """
+    if name == NO_EMBEDDER:
+        return None
     if name is not None:
         return SentenceEmbedder(name)
     try:

@@ -79,15 +79,7 @@ class TwinTask(ChoiceTask):
         """Play live dialogues where the items have them; there are no anchors for a letter."""
         self.unfold(documents, lm, chat_template)
         for doc in documents:
-            width = len(doc["candidates"])
-            first = sorted(range(width), key=lambda i: order_key(doc["id"], doc["candidates"][i], "twin"))
-            doc["orders"] = [first, first[::-1]]
-            doc["branches"] = [
-                branch | {"ask": ask, "messages": [*branch["messages"][:-1], {"role": "user", "content": ask}]}
-                for branch in branches_of(doc)
-                for order in doc["orders"]
-                if (ask := lettered(branch["ask"], [doc["candidates"][i] for i in order]))
-            ]
+            put_letters(doc)
 
     def requests(self, doc: Document, contexts: list[Rendered]) -> list[Asked]:  # noqa: ARG002 - one signature for all
         """Ask for a letter in every branch and order."""
@@ -103,6 +95,19 @@ class TwinTask(ChoiceTask):
             part = doc | {"branches": doc["branches"][order::ORDERS]}
             by_order.append(self.score_branches(part, [one_hot(i, width) for i in doc["chosen"][order::ORDERS]]))
         return {name: _both([scores[name] for scores in by_order]) for name in self.METRICS}
+
+
+def put_letters(doc: Document) -> None:
+    """Make two branches of each branch of a document: its candidates under letters, in one order and in the other."""
+    width = len(doc["candidates"])
+    first = sorted(range(width), key=lambda i: order_key(doc["id"], doc["candidates"][i], "twin"))
+    doc["orders"] = [first, first[::-1]]
+    doc["branches"] = [
+        branch | {"ask": ask, "messages": [*branch["messages"][:-1], {"role": "user", "content": ask}]}
+        for branch in branches_of(doc)
+        for order in doc["orders"]
+        if (ask := lettered(branch["ask"], [doc["candidates"][i] for i in order]))
+    ]
 
 
 def lettered(ask: str, options: Sequence[str]) -> str:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from persbench.errors import Fault, FaultsError, PersbenchError
-from persbench.provenance import digest
 from persbench.records import load_record
 from persbench.report.duplicates import once_each
 from persbench.samples import FILLER, Row, sample_row
+from persbench.stock_results import RESULTS, sample_file, stock_signature
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def load_cells(folder: Path) -> tuple[list[Cell], list[Fault]]:
                 signature = _with_tasks(record.signature, record.tasks)
                 made = str(record.run.get("started", ""))
                 cells.append(Cell(record.system, record.persona, signature, rows, made, name))
-            elif path.name.startswith("results_"):
+            elif path.name.startswith(RESULTS):
                 cells += [replace(cell, source=name) for cell in _lm_eval_cells(path)]
         except (PersbenchError, OSError, ValueError, KeyError, TypeError, IndexError) as error:
             faults.append(Fault(name, None, f"not a readable result: {error}"))
@@ -95,11 +95,11 @@ def _lm_eval_cells(results_path: Path) -> Iterator[Cell]:
     """
     results = json.loads(results_path.read_text("utf-8"))
     configs = results.get("configs", {})
-    stamp = results_path.stem.removeprefix("results_")
+    stamp = results_path.stem.removeprefix(RESULTS)
     tasks = [name for name in configs if name.startswith("persbench_")]
     by_cell: dict[tuple[str, str], dict[str, list[Row]]] = {}
     for task in tasks:
-        path = results_path.with_name(f"samples_{task}_{stamp}.jsonl")
+        path = sample_file(results_path, task)
         if not path.exists():
             raise PersbenchError(f"no {path.name} beside it: run lm_eval with --log_samples")
         for line in path.read_text("utf-8").splitlines():
@@ -109,32 +109,4 @@ def _lm_eval_cells(results_path: Path) -> Iterator[Cell]:
             row = sample_row(sample)
             by_cell.setdefault((row["system"], row["persona"]), {}).setdefault(task, []).append(row)
     for (system, persona), rows in sorted(by_cell.items()):
-        yield Cell(system, persona, _lm_eval_signature(results, system, rows), rows, made=stamp)
-
-
-def _lm_eval_signature(results: dict[str, Any], system: str, rows: dict[str, list[Row]]) -> dict[str, Any]:
-    config = results.get("config", {})
-    arguments = config.get("model_args") or {}
-    model = (
-        arguments.get("pretrained") or arguments.get("model") or results.get("model_name", "")
-        if isinstance(arguments, dict)
-        else arguments
-    )
-    first = next(iter(rows.values()))[0]
-    # Whatever else decides a number and has no place of its own below: an adapter, a path, an embedder, stored anchors.
-    given = [results["configs"][task].get("metadata") or {} for task in sorted(rows)]
-    more = [{key: one[key] for key in ("anchors", "embedder") if key in one} for one in given]
-    return {
-        "lm-eval": results.get("lm_eval_version", "unknown"),
-        "pack": f"@{str(first.get('pack_hash', ''))[:12]}",
-        "system": system,
-        "model": Path(str(model)).name,
-        "backend": config.get("model", "unknown"),
-        "args": digest([arguments, config.get("model_sha"), max(more, key=len, default={})], 8),
-        "template": "chat" if results.get("chat_template") else "plain",
-        "dtype": str(config.get("model_dtype", "unknown")).removeprefix("torch."),
-        "batch": config.get("batch_size"),
-        "limit": config.get("limit"),
-        "seed": ",".join(str(config.get(f"{kind}_seed")) for kind in ("random", "numpy", "torch", "fewshot")),
-        "tasks": ",".join(f"{t.removeprefix('persbench_')}-{results.get('versions', {}).get(t)}" for t in sorted(rows)),
-    }
+        yield Cell(system, persona, stock_signature(results, system, rows), rows, made=stamp)

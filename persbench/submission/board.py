@@ -1,0 +1,175 @@
+"""The board's records: what stands there already, whether a submission agrees with it, and where it goes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+from persbench.errors import PersbenchError
+from persbench.provenance import digest
+from persbench.records import packed, write_atomic
+from persbench.scoring.sanity import PREFIX
+from persbench.submission.findings import COPIES, SETTINGS, Findings, named, plain
+from persbench.submission.form import record_of
+from persbench.submission.names import file_name
+from persbench.submission.reading import MOST_FILES, UnreadableError, parsed, read_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from persbench.records import CellRecord
+    from persbench.samples import Row
+
+OF_THE_PART: Final = frozenset({"anchors", "tasks", "adapter"})
+"""Facts that parts of one evaluation need not share (see `persbench.report.duplicates`)."""
+SAME_MODEL: Final = ("model", "backend", "dtype", "device", "template", "neutral", "args")
+MEAN_ANCHOR, ANY_ANCHOR = 0.01, 0.1
+"""Nats per byte: how far anchors of the same model may lie apart, on average and anywhere; rounding moves them less."""
+_GROUP: Final = re.compile(r"[^a-z0-9]+")
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A record on the board, or one that is submitted with it.
+
+    Attributes:
+        record: The record.
+        source: File, for messages.
+        rows: Task name -> its samples that are in form.
+    """
+
+    record: CellRecord
+    source: str
+    rows: dict[str, list[Row]]
+
+    @cached_property
+    def answers(self) -> dict[str, str]:
+        """Task name -> digest of its log-likelihoods; without tasks that have none."""
+        found = {
+            name: [[row["id"], *map(_likelihoods, _parts(row))] for row in rows] for name, rows in self.rows.items()
+        }
+        return {name: digest(sorted(rows)) for name, rows in found.items() if any(row[1] for row in rows)}
+
+
+def standing(folder: Path, notice: Callable[[str], None]) -> Iterator[Standing]:
+    """Yield the board's records one by one; one that cannot be read is passed over with a notice."""
+    paths = (
+        [path for path in sorted(folder.rglob("*.json*")) if path.parent.name == "records"] if folder.is_dir() else []
+    )
+    if len(paths) > MOST_FILES:
+        notice(f"{folder} holds {len(paths):,} records: the first {MOST_FILES:,} were compared with")
+    for path in paths[:MOST_FILES]:
+        name = path.relative_to(folder).as_posix()
+        try:
+            faults = Findings()
+            found = record_of(parsed(read_bytes(path)), faults)
+        except UnreadableError as error:
+            notice(f"{name} on the board {error}: passed over")
+            continue
+        if found is None or faults:
+            notice(f"{name} on the board is no valid record: passed over")
+        else:
+            yield Standing(found.record, name, found.rows)
+
+
+def shared_digest(record: CellRecord) -> str:
+    """Return a digest of the system and the facts that all personas and tasks of its evaluation share."""
+    return digest([record.system, {k: v for k, v in record.signature.items() if k not in OF_THE_PART}], 8)
+
+
+def check_against(one: Standing, other: Standing, findings: Findings) -> None:
+    """Note where a submitted record repeats another, copies it under another name, or has other anchors.
+
+    Args:
+        one: The submitted record.
+        other: A record on the board, or submitted before it.
+        findings: Gets what is wrong.
+    """
+    a, b = one.record, other.record
+    if a.persona != b.persona:
+        return
+    twice = sorted(a.tasks.keys() & b.tasks.keys())
+    same_adapter = a.signature.get("adapter") == b.signature.get("adapter")
+    if twice and same_adapter and shared_digest(a) == shared_digest(b):
+        findings.add(COPIES, f"{_who(a)} with these settings stands in {other.source}: {named(twice)}")
+        return
+    if PREFIX in (a.system[: len(PREFIX)], b.system[: len(PREFIX)]):
+        return
+    same = sorted(name for name, found in one.answers.items() if other.answers.get(name) == found)
+    if same and a.system != b.system:
+        told = (
+            f"the log-likelihoods of {named(same)} are to the last digit those of {plain(b.system)} in {other.source}"
+        )
+        findings.add(COPIES, f"{_who(a)}: {told}")
+    if all(a.signature.get(key) == b.signature.get(key) for key in SAME_MODEL):
+        for name in twice:
+            _check_anchors(one, other, name, findings)
+
+
+def _who(record: CellRecord) -> str:
+    return f"{plain(record.system)} as {plain(record.persona)}"
+
+
+def _likelihoods(part: dict[str, Any]) -> list[float | None]:
+    return part.get("loglikelihoods") or []
+
+
+def _parts(row: Row) -> list[dict[str, Any]]:
+    parts: list[dict[str, Any]] = row.get("branches") or [row]
+    return parts
+
+
+def _check_anchors(one: Standing, other: Standing, task: str, findings: Findings) -> None:
+    """Compare anchors of one task: they are the untuned model's, whoever speaks."""
+    known = {row["id"]: {part.get("label"): part.get("anchors") for part in _parts(row)} for row in other.rows[task]}
+    apart = [
+        abs(mine - theirs)
+        for row in one.rows[task]
+        for part in _parts(row)
+        for mine, theirs in zip(
+            part.get("anchors") or [], known.get(row["id"], {}).get(part.get("label")) or [], strict=False
+        )
+        if mine is not None and theirs is not None
+    ]
+    if apart and (sum(apart) / len(apart) > MEAN_ANCHOR or max(apart) > ANY_ANCHOR):
+        told = f"lie up to {max(apart):.3f} nats per byte from those of the same untuned model in {other.source}"
+        findings.add(SETTINGS, f"{_who(one.record)}: the anchors of {plain(task)} {told}")
+
+
+def place_of(folder: Path, record: CellRecord) -> Path:
+    """Return where a record goes: a folder of its evaluation, so that nothing is ever replaced.
+
+    Raises:
+        PersbenchError: Something else stands there.
+    """
+    name = _GROUP.sub("-", record.system.lower()).strip("-")
+    group = f"{name}-{shared_digest(record)}"
+    taken = folder / group / "records" / file_name(record.system, record.persona)
+    if not taken.exists():
+        return taken
+    apart = folder / f"{group}-{record.key[:8]}" / "records" / taken.name
+    if apart.exists():
+        raise PersbenchError(f"{apart} stands there already and is another record: move it away first.")
+    return apart
+
+
+def store(folder: Path, records: Sequence[CellRecord]) -> list[Path]:
+    """Write packed records, all or none; equal records give equal bytes.
+
+    Raises:
+        PersbenchError: One cannot be written; those written before it are taken back.
+    """
+    paths: list[Path] = []
+    try:
+        for record in records:
+            path = place_of(folder, record)
+            write_atomic(path, packed(record))
+            paths.append(path)
+    except PersbenchError:
+        for path in paths:
+            path.unlink(missing_ok=True)
+        raise
+    return paths
