@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO, cast
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from persbench.conversation.asks import Ask
+    from persbench.conversation.speech import Piece
     from persbench.packs.schema import Stage
 
 LONGEST: Final = 20_000  # characters of one message
@@ -92,10 +93,8 @@ class Terminal:
         problem = ""
         with _stoppable() as is_stopped:
             try:
-                with closing(self.speakers.stream(ask)) as pieces:
-                    for piece in pieces:
-                        said.append(piece)
-                        self._write(harmless(piece))
+                with closing(self.speakers.aloud(ask)) as pieces, closing(self._shown(pieces, said)) as steps:
+                    for _ in steps:
                         if is_stopped():
                             problem = "stopped"
                             break
@@ -113,6 +112,31 @@ class Terminal:
             self.failed += 1
             self._complain("the model said nothing; /again asks once more")
         self.chat.hear("".join(said))
+
+    def _shown(self, pieces: Iterator[Piece], said: list[str]) -> Generator[None, None, None]:
+        """Show pieces one by one: what is thought dimmed, and beside the transcript of a chat that is piped."""
+        thinks = False
+        try:
+            for piece in pieces:
+                if piece.is_thought:
+                    self._think(piece.text if thinks else f"(thinks: {piece.text}")
+                    thinks = True
+                else:
+                    if thinks:
+                        self._think(")\n")
+                        thinks = False
+                    said.append(piece.text)
+                    self._write(harmless(piece.text))
+                yield
+        finally:
+            if thinks:  # it was stopped, failed, or came to nothing that is said
+                self._think(")\n")
+
+    @staticmethod
+    def _think(text: str) -> None:
+        err_console.print(
+            harmless(text), style="dim", end="", markup=False, highlight=False, emoji=False, soft_wrap=True
+        )
 
     def _command(self, line: str) -> bool:
         """Do what a line with a slash says; False where it ends the chat."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from persbench.conversation.speakers import Speakers
+    from persbench.conversation.speech import Piece
     from persbench.models.chat import Message
 
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -23,8 +24,8 @@ _DELETE = 0x7F
 class Streaming(Protocol):
     """What speaks a reply piece by piece (see `persbench.conversation.speakers.Speakers`)."""
 
-    def stream(self, ask: Ask) -> Generator[str, None, None]:
-        """Speak one reply."""
+    def aloud(self, ask: Ask) -> Generator[Piece, None, None]:
+        """Speak one reply, and think it over first where the voice does."""
         ...
 
 
@@ -38,7 +39,9 @@ def warm_up(speakers: Speakers, voice: Voice) -> None:
         voice: Whoever of them.
     """
     brief = copy(speakers)
-    brief.settings, brief.max_tokens = speakers.settings | {"max_gen_toks": 1}, 1
+    least = {"max_gen_toks": 1}
+    speech = speakers.speech
+    brief.speech = replace(speech, settings=speech.settings | least, thinking=speech.thinking | least)
     brief.replies([Ask(voice, ({"role": "user", "content": text},), 0) for text in ("Hello.", "What is it?")])
 
 

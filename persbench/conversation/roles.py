@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from persbench.errors import Fault, FaultsError, PersbenchError, UnknownNameError
-from persbench.harness.adapter_checks import require_base
+from persbench.harness.adapter_checks import require_base, require_template
 from persbench.harness.dialogue import Talk
 from persbench.harness.settings import RunSettings
 from persbench.harness.voices import Voice as Cast
@@ -98,20 +98,23 @@ def roles_of(voices: Iterable[Voice], pack: Pack, embedder: str | None = None) -
     return roles
 
 
-def require_bases(roles: Mapping[Voice, Role], lm: Any) -> None:
-    """Refuse voices whose adapters were trained on another base model.
+def require_adapters(roles: Mapping[Voice, Role], lm: Any, *, templated: bool) -> None:
+    """Refuse voices whose adapters were trained on another base model, or cannot render a conversation as it does.
 
     Args:
         roles: Who will speak.
         lm: The loaded model.
+        templated: Whether messages are rendered by a chat template.
 
     Raises:
-        FaultsError: Some were: every one with its adapter.
+        FaultsError: Some are like that: every one with its adapter.
     """
     faults: list[Fault] = []
     for adapter in sorted({role.adapter for role in roles.values() if role.adapter is not None}):
         try:
             require_base(adapter, lm)
+            if templated:
+                require_template(adapter)
         except PersbenchError as error:
             faults.append(Fault(str(adapter), None, str(error)))
     if faults:

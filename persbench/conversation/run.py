@@ -222,6 +222,8 @@ def _facts(settings: ConverseSettings, pairing: Pairing, speakers: Speakers, dep
         "temperature": settings.temperature,
         "top_p": settings.top_p,
     }
+    if any(role.thinks for role in roles.values()):
+        facts["analysis"] = "greedy"
     if worn:
         cards = [read_card(folder) for folder in worn.values()]
         facts["adapters"] = digest({who: adapter_fingerprint(folder) for who, folder in sorted(worn.items())}, 12)

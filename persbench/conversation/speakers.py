@@ -1,27 +1,25 @@
 """Speakers: one loaded base model that says what any of its voices says, in many conversations at once or in one.
 
-Rendering, fitting of long histories and the taking off of an analysis are the harness's own. Replies to several
+Rendering and fitting of long histories are the harness's own; `speech` makes the replies. Replies to several
 conversations depend on nothing that was computed before, so that an interrupted run comes to the same words.
 """
 
 from __future__ import annotations
 
 import threading
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from persbench.conversation.asks import Ask, Said, Voice, parse_voice
-from persbench.conversation.pieces import Pieces
-from persbench.conversation.roles import Role, require_bases, roles_of
+from persbench.conversation.roles import Role, require_adapters, roles_of
+from persbench.conversation.speech import Piece, Speech, Uttered
 from persbench.errors import PersbenchError
-from persbench.harness import analysis
 from persbench.harness.adapter_checks import require_adapter
 from persbench.harness.adapters import use_adapter
 from persbench.harness.backend import load_backend
 from persbench.harness.dialogue import Speaker, Talk
-from persbench.harness.prefix_lm import PrefixLM
-from persbench.harness.seeded import Drawn, reply_to, sampling, tried
+from persbench.harness.seeded import sampling
 from persbench.models.fetch import fetch_model
-from persbench.models.trained_form import split_reply
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -77,7 +75,7 @@ class Speakers:
         trust_remote_code: bool = False,
         lm: Any = None,
     ) -> None:
-        self.pack, self.max_tokens, self.embedder = pack, max_tokens, embedder
+        self.pack, self.embedder = pack, embedder
         self.roles = roles_of(voices, pack, embedder)  # faults are told before anything is loaded
         self.model = model or ("" if lm is not None else str(fetch_model()))
         self.lm = lm or load_backend(
@@ -89,19 +87,14 @@ class Speakers:
             batch_size=16,
             trust_remote_code=trust_remote_code,
         )
-        require_bases(self.roles, self.lm)
-        has_template = bool(getattr(getattr(self.lm, "tokenizer", None), "chat_template", True))
-        self.chat_template: ChatTemplate | None = (
-            self.lm.apply_chat_template if chat_template and has_template else None
-        )
-        self.settings = sampling(max_tokens, temperature, top_p)
+        templated = chat_template and bool(getattr(getattr(self.lm, "tokenizer", None), "chat_template", True))
+        require_adapters(self.roles, self.lm, templated=templated)
+        self.chat_template: ChatTemplate | None = self.lm.apply_chat_template if templated else None
+        self.speech = Speech(self.lm, self.chat_template, sampling(max_tokens, temperature, top_p))
+        self._heard = Speaker(self.lm, self.chat_template, self.speech.settings)  # knows what fits, and what is a fault
         self.alone = threading.Lock()  # whoever computes holds it
         self._worn: Path | None = None
         self._sure: set[Voice] = set()
-
-    def settings_of(self, role: Role) -> dict[str, Any]:
-        """Return generation settings that leave room for an analysis, where one comes first."""
-        return analysis.with_room(self.settings, analysis=role.thinks)
 
     def role(self, voice: Voice) -> Role:
         """Return what it takes to speak as a voice.
@@ -110,7 +103,9 @@ class Speakers:
             PersbenchError: It is not among those that this was made for, and cannot speak.
         """
         if voice not in self.roles:
-            self.roles |= roles_of([voice], self.pack, self.embedder)
+            found = roles_of([voice], self.pack, self.embedder)
+            require_adapters(found, self.lm, templated=self.chat_template is not None)
+            self.roles |= found
         return self.roles[voice]
 
     def wear(self, voice: Voice, *, afresh: bool) -> Role:
@@ -174,81 +169,67 @@ class Speakers:
         Raises:
             PersbenchError: The history does not take turns.
         """
-        role = self.role(voice)
-        talk = role.talk(history, kept)
-        return talk, self._speaker(role).fitting(talk, len(talk.exchanges), history[-1]["content"], room)
+        talk = self.role(voice).talk(history, kept)
+        return talk, self._heard.fitting(talk, len(talk.exchanges), history[-1]["content"], room)
 
-    def _speaker(self, role: Role) -> Speaker:
-        return Speaker(self.lm, self.chat_template, self.settings_of(role), analysis=role.thinks)
+    def _fit(self, ask: Ask) -> tuple[Talk, Fitted | None]:
+        return self.fit(ask.voice, ask.history, ask.kept, self.speech.room(thinks=self.role(ask.voice).thinks))
 
     def _reply(self, asks: Sequence[Ask], role: Role) -> list[Said]:
         """Reply to asks of one adapter and one manner of speaking."""
-        settings = self.settings_of(role)
-        fits = [self.fit(ask.voice, ask.history, ask.kept, settings["max_gen_toks"]) for ask in asks]
+        fits = [self._fit(ask) for ask in asks]
         able = [place for place, (_, found) in enumerate(fits) if found is not None]
         contexts = [found.rendered for _, found in fits if found is not None]
-        replies = tried(self.lm, contexts, settings, [asks[place].seed for place in able], self.chat_template)
+        replies = self.speech.replies(contexts, [asks[place].seed for place in able], thinks=role.thinks)
         heard = dict(zip(able, replies, strict=True))
         return [
-            self._said(talk, heard[place], role)
-            if place in heard
-            else Said("", "", 0, finished=False, fault=talk.fault)
+            self._said(talk, heard[place]) if place in heard else Said("", "", 0, finished=False, fault=talk.fault)
             for place, (talk, _) in enumerate(fits)
         ]
 
-    def _said(self, talk: Talk, reply: Drawn | Exception, role: Role) -> Said:
-        speaker = self._speaker(role)
+    def _said(self, talk: Talk, reply: Uttered | Exception) -> Said:
         if isinstance(reply, Exception):
-            return Said("", "", talk.dropped, finished=False, fault=speaker.fault_in(reply))
-        text, thought, finished = reply.text, None, reply.finished
-        if role.thinks:
-            thought, text = split_reply(text)
-            cut = analysis.within(self.lm, text, self.max_tokens)
-            finished, text = finished and cut == text, cut
-        fault = speaker.fault_in(text)
-        said = "" if fault else text.strip()
-        return Said(said, reply.text, talk.dropped, finished=finished, fault=fault, analysis=thought)
+            return Said("", "", talk.dropped, finished=False, fault=self._heard.fault_in(reply))
+        fault = self._heard.fault_in(reply.text) if reply.text else reply.silence
+        said = "" if fault else reply.text
+        return Said(said, reply.raw, talk.dropped, finished=reply.finished, fault=fault, analysis=reply.analysis)
 
     def stream(self, ask: Ask) -> Generator[str]:
         """Say one reply piece by piece; what was said before is not computed again from turn to turn.
 
         It may be closed half-way: what was said so far is then part of what is kept. An analysis is thought, and not
-        said. Where the model cannot be asked token by token the reply comes in one piece.
+        said: `aloud` gives both.
 
         Args:
             ask: What is wanted.
 
         Yields:
-            Text, never empty; joined it is what `replies` would say, save that the longest reply of a voice that thinks
-            may end a token earlier or later. Nothing where the model says nothing.
+            Text, never empty; joined it is what `replies` would say. Nothing where the model says nothing.
 
         Raises:
             PersbenchError: Its persona and one turn do not fit the model, or the model fails.
         """
+        with closing(self.aloud(ask)) as pieces:
+            for piece in pieces:
+                if not piece.is_thought:
+                    yield piece.text
+
+    def aloud(self, ask: Ask) -> Generator[Piece]:
+        """Do what `stream` does, and give what is thought before it: the first token is a first token of that.
+
+        Yields:
+            What is thought, if the voice thinks: an empty piece before anything is computed, then its text; and what is
+            said.
+
+        Raises:
+            PersbenchError: As `stream`.
+        """
         with self.alone:
             role = self.wear(ask.voice, afresh=False)
-            settings = self.settings_of(role)
-            talk, found = self.fit(ask.voice, ask.history, ask.kept, settings["max_gen_toks"])
+            talk, found = self._fit(ask)
             if found is None:
                 raise PersbenchError(f"{ask.voice}: {talk.fault}")
-            reply = reply_to(self.lm, found.rendered, settings, ask.seed)
-            if reply is None or not isinstance(self.lm, PrefixLM):
-                (answer,) = tried(self.lm, [found.rendered], settings, [ask.seed], self.chat_template)
-                said = self._said(talk, answer, role)
-                if isinstance(answer, Exception):
-                    raise PersbenchError(f"{ask.voice}: the model fails ({said.fault})") from answer
-                if said.text:
-                    yield said.text
-                return
-            pieces = Pieces(self.lm.tok_decode, reply.stops, thinks=role.thinks, most=self.max_tokens)
-            tokens = self.lm.stream(reply)
             try:
-                for token in tokens:
-                    if piece := pieces.add(token):
-                        yield piece
-                    if pieces.ended:
-                        break
-            finally:
-                tokens.close()
-            if rest := pieces.rest():
-                yield rest
+                yield from self.speech.stream(found.rendered, ask.seed, thinks=role.thinks)
+            except Exception as error:
+                raise PersbenchError(f"{ask.voice}: the model fails ({self._heard.fault_in(error)})") from error

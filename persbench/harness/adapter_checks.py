@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -89,6 +90,27 @@ def require_base(folder: Path, lm: Any) -> None:
         raise PersbenchError(
             f"the adapter in {folder} was trained on {card.base} ({card.base_digest[:12]}), and {Path(base).name} is "
             "another model, or other weights of it: load the one it was trained on."
+        )
+
+
+def require_template(folder: Path) -> None:
+    """Refuse an adapter whose own tokenizer has no chat template, where messages are rendered by one.
+
+    Raises:
+        PersbenchError: It has none.
+    """
+    config = folder / "tokenizer_config.json"
+    if not config.is_file() or (folder / "chat_template.jinja").is_file():
+        return  # without a tokenizer of its own it speaks with the base model's
+    try:
+        told = json.loads(config.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise PersbenchError(f"cannot read {config}: {error}") from error
+    if not (isinstance(told, dict) and told.get("chat_template")):
+        raise PersbenchError(
+            f"the tokenizer in {folder} has no chat template, and the model speaks by one: copy chat_template.jinja "
+            "from the folder of the base model that the adapter was trained on, or write the adapter anew "
+            "(`persbench train`)."
         )
 
 

@@ -52,9 +52,14 @@ def analyses(contexts: Sequence[Rendered], lm: Any, chat_template: ChatTemplate 
         The analyses without marks.
     """
     distinct = {rendered.context: rendered for rendered in contexts}
-    opened = [f"{rendered.context}{rendered.delimiter}{ANALYSIS_MARK}" for rendered in distinct.values()]
-    thought = dict(zip(distinct, generated(lm, opened, SETTINGS, chat_template), strict=True))
+    begun = [opened(rendered).context for rendered in distinct.values()]
+    thought = dict(zip(distinct, generated(lm, begun, SETTINGS, chat_template), strict=True))
     return [text_of(thought[rendered.context]) for rendered in contexts]
+
+
+def opened(rendered: Rendered) -> Rendered:
+    """Open a turn with the mark that the model was trained to open it with."""
+    return Rendered(f"{rendered.context}{rendered.delimiter}{ANALYSIS_MARK}", rendered.mode, " ")
 
 
 def text_of(generation: str) -> str:

@@ -65,8 +65,7 @@ def drawn(
     if replies is None:
         return [_alone(lm, *each, settings, chat_template) for each in zip(contexts, seeds, strict=True)]
     lm.generate(replies, None)
-    wanted = _normalised(lm, settings)
-    return [Drawn(answer_text(lm, reply, wanted), ended(lm, reply)) for reply in replies]
+    return [said_in(lm, reply, settings) for reply in replies]
 
 
 def tried(
@@ -110,6 +109,17 @@ def reply_to(lm: Any, context: Rendered, settings: dict[str, Any], seed: int) ->
     """
     replies = _together(lm, [context], settings, [seed])
     return None if replies is None else replies[0]
+
+
+def said_in(lm: Any, reply: Reply, settings: dict[str, Any]) -> Drawn:
+    """Return what a generated reply says, cut at its stop.
+
+    Args:
+        lm: lm-eval model.
+        reply: As generated, by `PrefixLM.generate` or `PrefixLM.stream`.
+        settings: Generation settings that it was made with.
+    """
+    return Drawn(answer_text(lm, reply, _normalised(lm, settings)), ended(lm, reply))
 
 
 def ended(lm: Any, reply: Reply) -> bool:

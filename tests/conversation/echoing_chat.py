@@ -10,22 +10,31 @@ from collections.abc import Generator
 from persbench.commands.chat_terminal import Terminal
 from persbench.conversation.asks import Ask, Voice
 from persbench.conversation.chat import Chat
+from persbench.conversation.speech import Piece
 from persbench.errors import PersbenchError
 from persbench.packs.bundled import fake_pack
 from persbench.packs.load import load_pack
 
 
 class Echo:
-    """Repeats the last message word by word, and says at which stage and with which seed."""
+    """Repeats the last message word by word, and says at which stage and with which seed.
+
+    What stands before " => " is thought first.
+    """
 
     def __init__(self) -> None:
         self.asks: list[Ask] = []
         self.closed = 0
 
-    def stream(self, ask: Ask) -> Generator[str, None, None]:
+    def aloud(self, ask: Ask) -> Generator[Piece, None, None]:
         self.asks.append(ask)
-        text = ask.history[-1]["content"]
+        thought, mark, text = ask.history[-1]["content"].rpartition(" => ")
         try:
+            if mark:
+                yield Piece("", is_thought=True)
+                for word in thought.split(" "):
+                    time.sleep(0.05 if thought.startswith("slow") else 0.0)
+                    yield Piece(word + " ", is_thought=True)
             if text == "fail":
                 raise PersbenchError("its persona and one turn take more than the model's 64 tokens")
             if text == "break":
@@ -35,7 +44,7 @@ class Echo:
             pause = 0.05 if text.startswith("slow") else 0.0
             for word in [*text.split(" "), ask.voice.stage, str(ask.seed)]:
                 time.sleep(pause)
-                yield word + " "
+                yield Piece(word + " ")
         finally:
             self.closed += 1
 

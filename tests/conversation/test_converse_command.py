@@ -51,6 +51,8 @@ def test_trained_personas_talk_beside_baselines_and_a_table_and_a_page_come_of_i
     record = load_conversations(records[0])
     assert [talk.scenario for talk in record.conversations] == ["op01", "co01"]
     assert record.signature["recipes"] == "persllm/1,persllm/2"
+    assert record.signature["analysis"] == "greedy"
+    assert "analysis" not in load_conversations(records[1]).signature
     for talk in record.conversations:
         assert all(
             probe.scored and probe.analysis is not None for probe in talk.probes if probe.after <= len(talk.turns)

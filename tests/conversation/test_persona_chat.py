@@ -105,6 +105,24 @@ def test_a_scripted_chat_reads_as_a_conversation(
     assert "  late  the autumn of the year 20" in err
 
 
+def test_what_is_thought_is_shown_and_is_no_part_of_what_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    saved = tmp_path / "chat.json"
+    speakers, failed, out, err = scripted(
+        monkeypatch, capsys, "Is \x1b it? => It is.", "mull => nothing", "mull => fail", f"/save {saved}"
+    )
+    assert failed == 2
+    assert out.startswith("you: Is ␛ it? => It is.\nAda Crumb: It is. late 0 \nyou: mull => nothing\nAda Crumb: \n")
+    assert "(thinks: Is ␛ it? )\n" in err
+    assert "(thinks: mull )\nthe model said nothing" in err
+    assert "(thinks: mull )\nits persona and one turn" in err
+    assert [m["content"] for m in json.loads(saved.read_text())["messages"]] == [
+        "Is \x1b it? => It is.", "It is. late 0",
+    ]  # fmt: skip
+    assert len(speakers.asks) == 3
+
+
 def test_control_characters_reach_the_terminal_neither_way(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -222,8 +240,13 @@ def test_ctrl_c_stops_a_reply_and_then_ends_the_chat(end: str) -> None:
     chat.press("\x03")
     chat.wait_for("stopped; /again")
     chat.wait_for("you: ")
+    chat.press("slow " + "thought " * 60 + "=> x\n")
+    chat.wait_for("Ada Crumb: .*\\(thinks: .*slow .*thought thought")
+    chat.press("\x03")
+    chat.wait_for("\\)\\s+stopped; /again")
+    chat.wait_for("you: ")
     chat.press("and now?\n")
-    chat.wait_for("Ada Crumb: and now\\? late 1")
+    chat.wait_for("Ada Crumb: and now\\? late 2")
     chat.wait_for("you: ")
     chat.press_until(end, "ended")
     assert chat.end() == 0

@@ -6,20 +6,14 @@ import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
+from speaking_voices import ADA, BO, ask, history, speakers, tiny_voices, trained
 from tiny_adapter import tiny_adapter, tiny_base
 
-from persbench.conversation.speakers import Ask, Speakers, Voice
+from persbench.conversation.speakers import Ask, Voice
 from persbench.errors import FaultsError, PersbenchError
-from persbench.models.chat import Message
-from persbench.packs.bundled import fake_pack
-from persbench.packs.load import load_pack
-
-PACK = load_pack(fake_pack())
-ADA, BO = Voice("prompt", "ada", "early"), Voice("prompt", "bo", "late")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -32,28 +26,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    found = tmp_path_factory.mktemp("speakers")
-    base = tiny_base(found / "base")
-    for seed, persona in enumerate(("ada", "bo"), start=1):
-        tiny_adapter(found / "persllm" / persona, base, persona, seed=seed)
-    return found
-
-
-def trained(folder: Path) -> list[Voice]:
-    return [Voice(f"persllm={folder / 'persllm'}", persona, "early") for persona in ("ada", "bo")]
-
-
-def speakers(folder: Path, *voices: Voice, **changes: Any) -> Speakers:
-    settings: dict[str, Any] = {"max_tokens": 24, "device": "cpu"} | changes
-    return Speakers(PACK, voices or [ADA, BO], model=str(folder / "base"), **settings)
-
-
-def history(*texts: str) -> tuple[Message, ...]:
-    return tuple({"role": "assistant" if i % 2 else "user", "content": text} for i, text in enumerate(texts))
-
-
-def ask(voice: Voice, *texts: str, seed: int = 0, kept: int = 0) -> Ask:
-    return Ask(voice, history(*(texts or ("Good morning.",))), seed, kept)
+    return tiny_voices(tmp_path_factory.mktemp("speakers"))
 
 
 def test_replies_come_in_order_and_each_hangs_on_its_own_seed_alone(folder: Path) -> None:
@@ -65,35 +38,11 @@ def test_replies_come_in_order_and_each_hangs_on_its_own_seed_alone(folder: Path
     assert len({said.raw for said in together}) == len(asks)
 
 
-def test_a_trained_voice_says_its_response_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = speakers(folder, *trained(folder))
-    from persbench.conversation import speakers as module
-    from persbench.harness.seeded import Drawn
-
-    raw = ["[Analysis] True? [Response] It is.", "[Analysis] and nothing more", "[Analysis] a [Response] " + "b" * 60]
-    monkeypatch.setattr(module, "tried", lambda *_: [Drawn(text, finished=True) for text in raw])
-    first, second, third = made.replies([ask(trained(folder)[0], seed=seed) for seed in range(3)])
-    assert (first.text, first.analysis, first.finished, first.raw) == ("It is.", "True?", True, raw[0])
-    assert (second.text, second.fault) == ("", "empty reply")
-    assert (third.text, third.finished) == ("b" * 24, False)
-
-
 def test_what_is_not_finished_says_so(folder: Path) -> None:
     said = speakers(folder, max_tokens=3).replies([ask(ADA, seed=seed) for seed in range(40)])
     long = [each for each in said if not each.finished and not each.fault]
     assert long
     assert all(len(each.raw) <= 3 for each in said)
-
-
-@pytest.mark.parametrize("trained_one", [False, True])
-def test_a_streamed_reply_is_the_one_that_would_be_given(folder: Path, trained_one: bool) -> None:
-    voice = trained(folder)[0] if trained_one else ADA
-    made = speakers(folder, voice)
-    for seed in range(6):
-        one = ask(voice, "Good morning.", "Is it?", "Say more.", seed=seed)
-        (said,) = made.replies([one])
-        streamed = "".join(made.stream(one))
-        assert streamed == said.text
 
 
 def test_what_was_said_before_is_not_computed_again(folder: Path) -> None:
@@ -188,6 +137,22 @@ def test_everybody_who_cannot_speak_is_told_at_once(folder: Path, tmp_path: Path
         assert part in text
     with pytest.raises(FaultsError, match="was trained on"):
         speakers(folder, Voice(f"persllm={tmp_path / 'elsewhere'}", "ada", "early"))
+
+
+def test_an_adapter_without_a_chat_template_is_told_with_what_to_do(folder: Path, tmp_path: Path) -> None:
+    for persona in ("ada", "bo"):
+        shutil.copytree(folder / "persllm" / persona, tmp_path / "mute" / persona)
+        (tmp_path / "mute" / persona / "chat_template.jinja").unlink()
+    mute = [Voice(f"mute={tmp_path / 'mute'}", persona, "early") for persona in ("ada", "bo")]
+    with pytest.raises(FaultsError) as caught:
+        speakers(folder, ADA, *mute)
+    assert str(caught.value).count("has no chat template") == 2
+    for part in (str(tmp_path / "mute" / "bo"), "copy chat_template.jinja"):
+        assert part in str(caught.value)
+    with pytest.raises(FaultsError, match="has no chat template"):
+        speakers(folder).replies([ask(mute[0])])
+    (said,) = speakers(folder, mute[0], chat_template=False).replies([ask(mute[0])])
+    assert said.analysis
 
 
 def test_two_systems_of_one_name_need_names_of_their_own(folder: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What is said aloud piece by piece is what would be said whole: no analysis, no mark, no stop, no half character."""
+"""What is shown piece by piece is what would be said whole: no stop, no mark, no half character."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from persbench.conversation.pieces import Pieces
+from persbench.conversation.speech import MARKS
 from persbench.models.trained_form import split_reply
 
 STOP = "\nUser:"
 
 
-def heard(text: str, *, thinks: bool = False, most: int = 10_000) -> tuple[list[str], bool]:
+def heard(text: str, *stops: str) -> tuple[list[str], bool]:
     """Say a text a character a token, and return the pieces."""
-    pieces = Pieces(lambda tokens: "".join(map(chr, tokens)), [STOP, ""], thinks=thinks, most=most)
+    pieces = Pieces(lambda tokens: "".join(map(chr, tokens)), [STOP, "", *stops])
     said: list[str] = []
     for char in text:
         said.append(pieces.add(ord(char)))
@@ -50,34 +51,24 @@ def test_speech_comes_as_soon_as_it_is_sure() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[Analysis] It is true. [Response] I know.", "I know."),
-        ("[Analysis] Not done", ""),
-        ("[Ana", "[Ana"),
-        ("I know. No marks.", "I know. No marks."),
-        ("[Response] At once.", "At once."),
-        ("[Analysis] a [Response] One. [Response] Two.", "One."),
-        ("[Analysis] a [Response] One. [Analysis] Two.", "One."),
-        ("[Analysis] a [Response] One [sic]", "One [sic]"),
-        ("[Analysis] a [Response]", ""),
+        (" I know.", "I know."),
+        (" One. [Response] Two.", "One."),
+        (" One. [Analysis] Two.", "One."),
+        (" One [sic] [Res", "One [sic] [Res"),
+        (" [Response] Two.", ""),
+        ("", ""),
     ],
 )
-def test_an_analysis_is_thought_and_not_said(text: str, said: str) -> None:
-    assert "".join(heard(text, thinks=True)[0]) == said == split_reply(text).response
+def test_a_response_ends_at_a_further_mark(text: str, said: str) -> None:
+    assert "".join(heard(text, *MARKS)[0]) == said == split_reply(f"[Response]{text}").response
 
 
 def test_half_a_character_waits_for_its_other_half() -> None:
     raw = list("Grüße".encode())
-    pieces = Pieces(lambda t: bytes(t).decode(errors="replace"), [], thinks=False, most=99)
+    pieces = Pieces(lambda t: bytes(t).decode(errors="replace"), [])
     said = [pieces.add(byte) for byte in raw]
     assert not any("\ufffd" in piece for piece in said)
     assert "".join([*said, pieces.rest()]) == "Grüße"
-
-
-def test_no_more_is_said_than_may_be() -> None:
-    pieces, ended = heard("[Analysis] " + "a" * 50 + " [Response] " + "b" * 50, thinks=True, most=10)
-    assert ended
-    assert set("".join(pieces)) == {"b"}
-    assert len("".join(pieces)) <= 10
 
 
 @settings(max_examples=300, deadline=None)
@@ -88,9 +79,7 @@ def test_no_more_is_said_than_may_be() -> None:
     ).map("".join),
     st.booleans(),
 )
-def test_pieces_joined_are_what_is_said_whole(text: str, thinks: bool) -> None:
-    whole = split_reply(text).response if thinks else text.lstrip()
-    start = text.lstrip()
-    if thinks and "[" in start[1:] and not start.startswith(("[Analysis]", "[Response]")):
-        return  # speech first and a mark later: what was said cannot be taken back
-    assert "".join(heard(text, thinks=thinks)[0]) == whole.partition(STOP)[0].strip()
+def test_pieces_joined_are_what_is_said_whole(text: str, marks: bool) -> None:
+    whole = split_reply(f"[Response]{text}").response if marks else text.lstrip()
+    stops = MARKS if marks else ()
+    assert "".join(heard(text, *stops)[0]) == whole.partition(STOP)[0].strip()
