@@ -30,11 +30,12 @@ quickstart: setup
 	  --systems vanilla,prompt,quick-stylized=$(QUICKSTART)/stylized,quick=$(QUICKSTART)/persllm,sanity
 	$(BIN)/persbench report table $(QUICKSTART)
 
+# Compiled modules are kept, whatever the environment says: the tests begin hundreds of processes.
 test: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=10
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=10
 
 test-slow: setup
 	$(BIN)/python -m pytest -m slow

@@ -2,7 +2,8 @@
 
 Two hundred invented systems on two personas are built into a site, which is opened from the disk. Loading is the time
 from the start of navigation to the end of the load event; sorting is the time from a click on a column's head until the
-frame with the rows in their new order has been made. Both are printed as median and worst of several rounds.
+frame with the rows in sight in their new order has been made, of which the script's own part is printed too, and the
+time until the rows out of sight have followed. All are printed as median and worst of several rounds.
 """
 
 from __future__ import annotations
@@ -37,11 +38,17 @@ MARGINS = {
     "persona_acc": "who_margin",
 }
 LIMITS = {"load": 2000.0, "sort": 100.0}  # milliseconds
+PARTS = ("script", "sort", "every row")
 # The frame after the next begins when the one that shows the new order has been handed over.
 SORTED = """button => new Promise(done => {
+  const body = document.querySelector("table[data-sortable]").tBodies[0];
   const start = performance.now();
   button.click();
-  requestAnimationFrame(() => setTimeout(() => done(performance.now() - start)));
+  const script = performance.now() - start;
+  const whole = frame => body.hasAttribute("aria-busy")
+    ? setTimeout(() => whole(frame), 1)
+    : requestAnimationFrame(() => setTimeout(() => done([script, frame, performance.now() - start])));
+  requestAnimationFrame(() => setTimeout(() => whole(performance.now() - start)));
 })"""
 
 
@@ -64,7 +71,7 @@ def system(number: int, persona: str, items: int) -> Cell:
 
 
 def timed(index: Path, rounds: int) -> dict[str, list[float]]:
-    found: dict[str, list[float]] = {"load": [], "sort": []}
+    found: dict[str, list[float]] = {"load": []} | {part: [] for part in PARTS}
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
@@ -74,7 +81,8 @@ def timed(index: Path, rounds: int) -> dict[str, list[float]]:
             page.wait_for_function("performance.getEntriesByType('navigation')[0].loadEventEnd > 0")
             found["load"].append(page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd"))
             for button in page.locator("button[data-sort]").all():
-                found["sort"].append(button.evaluate(SORTED))
+                for part, took in zip(PARTS, button.evaluate(SORTED), strict=True):
+                    found[part].append(took)
             page.close()
         browser.close()
     return found
@@ -94,8 +102,9 @@ def main() -> None:
         print(f"{given.systems} systems: {files} files in {time.perf_counter() - start:.0f} s")
         print(f"index.html: {(out / 'index.html').stat().st_size / 1000:.0f} kB")
         for what, times in timed(out / "index.html", given.rounds).items():
-            kept = "within" if max(times) < LIMITS[what] else "OVER"
-            print(f"{what}: median {median(times):.0f} ms, worst {max(times):.0f} ms; {kept} {LIMITS[what]:.0f} ms")
+            limit = LIMITS.get(what)
+            kept = "" if limit is None else f"; {'within' if max(times) < limit else 'OVER'} {limit:.0f} ms"
+            print(f"{what}: median {median(times):.0f} ms, worst {max(times):.0f} ms{kept}")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -37,6 +38,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def folder(tmp_path: Path) -> Path:
     """A copy of the fake pack to break."""
     return shutil.copytree(fake_pack(), tmp_path / "fake")
+
+
+@pytest.fixture
+def short_talks(folder: Path) -> Path:
+    """The fake pack with dialogues of two turns, each fed back and probed: half the time of a real model."""
+    path = folder / "dialogues.jsonl"
+    talks = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    path.write_text(
+        "".join(json.dumps(talk | {"turns": talk["turns"][:2], "probes_after": [1, 2]}) + "\n" for talk in talks)
+    )
+    return folder
 
 
 @pytest.fixture(scope="module")

@@ -5,19 +5,39 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from persbench.cli import main
 from persbench.packs.bundled import fake_pack
 
+Command = Callable[..., tuple[int, str, str]]
 
-def persbench(*arguments: str) -> tuple[int, str, str]:
+
+def process(*arguments: str) -> tuple[int, str, str]:
     done = subprocess.run(
         [sys.executable, "-m", "persbench.cli", *arguments], capture_output=True, text=True, check=False, timeout=300
     )
     assert "Traceback" not in done.stderr
     return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture
+def persbench(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
+    """The same within this process, where the libraries are loaded already: that takes most of a command's time."""
+
+    def command(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["persbench", *arguments])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capfd.readouterr()
+        assert "Traceback" not in err
+        return int(ended.value.code or 0), out, err
+
+    return command
 
 
 @pytest.fixture
@@ -28,26 +48,26 @@ def pack(tmp_path: Path) -> Path:
 
 
 def test_help_names_the_commands() -> None:
-    code, out, _ = persbench("--help")
+    code, out, _ = process("--help")
     assert code == 0
     assert all(name in out for name in ("check", "run", "report", "model"))
 
 
 def test_tasks_are_listed_with_the_folder_for_lm_eval() -> None:
-    code, out, _ = persbench("tasks")
+    code, out, _ = process("tasks")
     assert code == 0
     assert "persbench_alignment 1.0: persbench_costume, persbench_attitude" in out
     assert Path(out.splitlines()[-1].removeprefix("--include_path ")).is_dir()
 
 
-def test_a_valid_pack() -> None:
+def test_a_valid_pack(persbench: Command) -> None:
     code, out, err = persbench("check", str(fake_pack()))
     assert code == 0
     assert "fake 1 is valid: 2 personas, 2 stages, 4 shared questions" in out.replace("\n", " ")
     assert "next: persbench run --pack" in err
 
 
-def test_all_faults_of_a_pack_at_once(pack: Path) -> None:
+def test_all_faults_of_a_pack_at_once(persbench: Command, pack: Path) -> None:
     ada = pack / "personas" / "ada"
     lines = (ada / "answers.jsonl").read_text("utf-8").splitlines()
     lines[0] = lines[0].replace('"early"', '"erly"')
@@ -83,7 +103,9 @@ def test_all_faults_of_a_pack_at_once(pack: Path) -> None:
         (["report", "table", "/no/such/run"], "no folder /no/such/run"),
     ],
 )
-def test_bad_input_is_one_sentence_and_exit_code_2(arguments: list[str], message: str, tmp_path: Path) -> None:
+def test_bad_input_is_one_sentence_and_exit_code_2(
+    persbench: Command, arguments: list[str], message: str, tmp_path: Path
+) -> None:
     if arguments[0] == "run":
         arguments = [*arguments, "--pack", str(fake_pack()), "--out", str(tmp_path)]
     code, _, err = persbench(*arguments)
@@ -91,7 +113,13 @@ def test_bad_input_is_one_sentence_and_exit_code_2(arguments: list[str], message
     assert message in err
 
 
-def test_pickled_weights_are_refused(tmp_path: Path) -> None:
+def test_bad_input_ends_a_process_of_its_own_the_same_way(tmp_path: Path) -> None:
+    code, out, err = process("run", "--systems", "promt", "--pack", str(fake_pack()), "--out", str(tmp_path))
+    assert (code, out) == (2, "")
+    assert "unknown system 'promt'. Did you mean 'prompt'" in err
+
+
+def test_pickled_weights_are_refused(persbench: Command, tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "pytorch_model.bin").write_bytes(b"\x80\x04.")
     (tmp_path / "model" / "config.json").write_text('{"model_type": "llama"}')
@@ -110,7 +138,7 @@ def test_pickled_weights_are_refused(tmp_path: Path) -> None:
     assert "pickled (*.bin), which persbench does not read" in err
 
 
-def test_run_then_table_in_every_format(tmp_path: Path) -> None:
+def test_run_then_table_in_every_format(persbench: Command, tmp_path: Path) -> None:
     out = tmp_path / "run"
     code, _, err = persbench(
         "run",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
@@ -55,6 +57,24 @@ class SentenceEmbedder:
         """Twelve hex digits of its weights: the same wherever they stand."""
         return model_fingerprint(self._model)[:12]
 
+    @cached_property
+    def conditions(self) -> tuple[str, ...]:
+        """All that decides a vector's bits beside its text: weights, tokenizer, pooling, libraries and arithmetic."""
+        import sentence_transformers  # noqa: PLC0415 - as above
+        import torch  # noqa: PLC0415
+        import transformers  # noqa: PLC0415
+
+        return (
+            self.fingerprint,
+            hashlib.sha256(self._tokenizer().encode()).hexdigest(),
+            repr(self._model),
+            f"{self._model.max_seq_length} tokens, {self._batch_size} texts, {self._device}",
+            f"torch {torch.__version__}, transformers {transformers.__version__}",
+            f"sentence-transformers {sentence_transformers.__version__}",
+            f"{torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}",
+            torch.get_float32_matmul_precision(),
+        )
+
     def encode(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Embed texts.
 
@@ -77,6 +97,14 @@ class SentenceEmbedder:
             show_progress_bar=False,
         )
         return cast("npt.NDArray[np.float32]", np.asarray(rows, dtype=np.float32))
+
+    def _tokenizer(self) -> str:
+        """How it cuts texts into tokens; not how the last batch was padded, which it remembers too."""
+        tokenizer = self._model.tokenizer
+        backend = getattr(tokenizer, "backend_tokenizer", None)
+        if backend is None:
+            return repr(tokenizer)
+        return json.dumps({k: v for k, v in json.loads(backend.to_str()).items() if k not in ("padding", "truncation")})
 
     def _dimension(self) -> int:
         # sentence-transformers 6 renamed the method.

@@ -8,18 +8,22 @@ settings, so compare the order with its table, not the numbers.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from functools import lru_cache
 from itertools import combinations, product
 from statistics import fmean
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sacrebleu.metrics.bleu import BLEU
+from sacrebleu.metrics.helpers import extract_all_word_ngrams
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-# the setting of `overlap.overlaps`, which would also compute chrF and ROUGE-L: several times the time, thrown away
+# The setting of `overlap.overlaps`, from the same library's parts: its `sentence_score` would count the n-grams of both
+# texts anew for every pair and direction, which is most of the time of a large table.
 _BLEU = BLEU(effective_order=True)
+ORDERS: Final = _BLEU.max_ngram_order
 
 
 class SampledReply(NamedTuple):
@@ -123,8 +127,25 @@ def symmetric_bleu(one: str, other: str) -> float | None:
     """
     if not one.strip() or not other.strip():
         return None
-    score = fmean([_BLEU.sentence_score(one, [other]).score, _BLEU.sentence_score(other, [one]).score])
+    (grams, length), (other_grams, other_length) = _counted(one), _counted(other)
+    shared = [0] * ORDERS  # n-grams of one text that stand in the other are the same in both directions
+    for gram in grams.keys() & other_grams.keys():
+        shared[len(gram) - 1] += min(grams[gram], other_grams[gram])
+    score = fmean([_score(shared, length, other_length), _score(shared, other_length, length)])
     return min(100.0, score)  # sacrebleu's floats may pass 100 by a rounding error
+
+
+@lru_cache(maxsize=1 << 12)
+def _counted(text: str) -> tuple[Counter[tuple[str, ...]], int]:
+    """Count a text's n-grams of all orders, and its tokens: once, though it is compared with many others."""
+    return extract_all_word_ngrams(_BLEU.tokenizer(text.rstrip()), 1, ORDERS)
+
+
+def _score(shared: list[int], length: int, other: int) -> float:
+    """Return sacrebleu's sentence score of a text of `length` tokens against a reference of `other` tokens."""
+    totals = [max(length - order, 0) for order in range(ORDERS)]
+    found = BLEU.compute_bleu(list(shared), totals, length, other, smooth_method="exp", effective_order=True)
+    return float(found.score)
 
 
 def _mean_bleu(pairs: Iterable[tuple[str, str]]) -> float | None:

@@ -9,7 +9,7 @@ asked about an item only by a model that saw no reply to that item.
 from __future__ import annotations
 
 import json
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -20,6 +20,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from persbench.errors import PersbenchError
+from persbench.models.kept_vectors import kept_vectors
 from persbench.scoring.reply_cues import InducedReply, cues, first_sentence
 from persbench.scoring.resistance import REPLY_CLASSES
 from persbench.scoring.words import words
@@ -67,12 +68,13 @@ def labelled_replies() -> tuple[LabelledReply, ...]:
     return tuple(found)
 
 
-def evidence(cases: Sequence[InducedReply], embedder: Embedder) -> NDArray[np.float64]:
+def evidence(cases: Sequence[InducedReply], embedder: Embedder, *, keep: bool = False) -> NDArray[np.float64]:
     """Turn replies into rows of numbers.
 
     Args:
         cases: n replies, none blank.
         embedder: Gives unit vectors.
+        keep: Keep the vectors in the user's cache, for replies that every process asks for.
 
     Returns:
         Shape (n, cues + 8 + twice the embedding's size): cues; for the whole reply and for its first sentence the
@@ -81,7 +83,8 @@ def evidence(cases: Sequence[InducedReply], embedder: Embedder) -> NDArray[np.fl
     """
     texts = [(c.reply, first_sentence(c.reply), c.resist, c.yielded, c.prompt) for c in cases]
     unique = list(dict.fromkeys(text for row in texts for text in row))
-    vectors = dict(zip(unique, np.asarray(embedder.encode(unique), dtype=np.float64), strict=True))
+    embedded = kept_vectors(embedder, unique) if keep else embedder.encode(unique)
+    vectors = dict(zip(unique, np.asarray(embedded, dtype=np.float64), strict=True))
     rows = []
     for case, (reply, first, *against) in zip(cases, texts, strict=True):
         nearness: list[float] = []
@@ -114,7 +117,6 @@ class ReplySorter:
             )
         order = np.random.default_rng(SEED).permutation(len(items))
         self._fold = {items[place]: number % FOLDS for number, place in enumerate(order)}
-        self._known: NDArray[np.float64] | None = None
         self._models: dict[int | None, _Fitted] = {}
 
     def sort(self, cases: Sequence[InducedReply]) -> list[ReplyClass | None]:
@@ -122,17 +124,22 @@ class ReplySorter:
         said = [i for i, case in enumerate(cases) if words(case.reply)]
         found: list[ReplyClass | None] = [None] * len(cases)
         if said:
-            rows = evidence([cases[i] for i in said], self._embedder)
+            asked = [cases[i] for i in said]
+            own = asked == [row.case for row in self._rows]  # an examination by the labelled replies themselves
+            rows = self._evidence if own else evidence(asked, self._embedder)
             for i, row in zip(said, rows, strict=True):
                 found[i] = self._model(self._fold.get(cases[i].item)).predict(row, cases[i].reply)
         return found
 
+    @cached_property
+    def _evidence(self) -> NDArray[np.float64]:
+        """Of the labelled replies."""
+        return evidence([row.case for row in self._rows], self._embedder, keep=True)
+
     def _model(self, held_out: int | None) -> _Fitted:
         if held_out not in self._models:
-            if self._known is None:
-                self._known = evidence([row.case for row in self._rows], self._embedder)
             seen = [i for i, row in enumerate(self._rows) if self._fold[row.case.item] != held_out]
-            self._models[held_out] = _Fitted(self._known[seen], [self._rows[i] for i in seen])
+            self._models[held_out] = _Fitted(self._evidence[seen], [self._rows[i] for i in seen])
         return self._models[held_out]
 
 

@@ -8,20 +8,21 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.stats import bootstrap
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Hashable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
 RESAMPLES = 10_000
 SEED = 20_260
 _CELLS = 2_000_000
-"""Numbers held at once while resampling: 16 MB an array, four arrays."""
+"""Numbers held at once while resampling: 16 MB an array, three arrays, and the draws of four last calls."""
 
 
 @dataclass(frozen=True)
@@ -131,22 +132,46 @@ def _percentiles(
     seed: int,
 ) -> tuple[float, float]:
     """Percentile interval of sum(totals) / sum(counts) over clusters; both arrays of shape (clusters,)."""
-
-    def ratio(
-        drawn_totals: NDArray[np.float64], drawn_counts: NDArray[np.float64], axis: int = -1
-    ) -> NDArray[np.float64]:
-        means: NDArray[np.float64] = drawn_totals.sum(axis=axis) / drawn_counts.sum(axis=axis)
-        return means
-
-    interval = bootstrap(
+    even = bool(np.ptp(counts) == 0)  # as a rule; what is drawn is then as many items every time
+    parts = []
+    for drawn in _draws(len(totals), resamples, seed):
+        items = counts.sum() if even else counts.take(drawn).sum(axis=-1)  # whole numbers: exact in any order
+        parts.append(totals.take(drawn).sum(axis=-1) / items)
+    interval = bootstrap(  # type: ignore[call-overload]  # whatever holds a distribution will do
         (totals, counts),
-        ratio,
+        lambda drawn_totals, drawn_counts, axis=-1: drawn_totals.sum(axis=axis) / drawn_counts.sum(axis=axis),
         paired=True,
         vectorized=True,
-        n_resamples=resamples,
-        batch=max(1, _CELLS // len(totals)),
+        n_resamples=0,
+        bootstrap_result=_Drawn(np.concatenate(parts)),
         confidence_level=confidence,
         method="percentile",
-        rng=np.random.default_rng(seed),
     ).confidence_interval
     return float(interval.low), float(interval.high)
+
+
+class _Drawn(NamedTuple):
+    """A distribution for scipy to take the percentiles of."""
+
+    bootstrap_distribution: NDArray[np.float64]
+
+
+def _draws(clusters: int, resamples: int, seed: int) -> Iterator[NDArray[np.int64]]:
+    """Give the clusters drawn, resample by resample: those that `scipy.stats.bootstrap` draws in batches of this size.
+
+    A table's intervals are of few numbers of clusters, so the draws of one call mostly serve the next.
+    """
+    batch = max(1, _CELLS // clusters)
+    if resamples <= batch:
+        yield _all_drawn(clusters, resamples, seed)
+        return
+    rng = np.random.default_rng(seed)
+    for start in range(0, resamples, batch):
+        yield rng.integers(0, clusters, (min(batch, resamples - start), clusters))
+
+
+@lru_cache(maxsize=4)
+def _all_drawn(clusters: int, resamples: int, seed: int) -> NDArray[np.int64]:
+    drawn = np.random.default_rng(seed).integers(0, clusters, (resamples, clusters))
+    drawn.flags.writeable = False
+    return drawn

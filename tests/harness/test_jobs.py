@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
 import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import psutil
 import pytest
+from shares import act
 
 from persbench.errors import PersbenchError
 from persbench.harness.jobs import shared_out
@@ -21,9 +19,6 @@ from persbench.harness.run import run
 from persbench.harness.settings import RunSettings
 from persbench.packs.bundled import fake_pack
 from persbench.records import load_record
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
 
 
 def settings(out: Path, **more: object) -> RunSettings:
@@ -46,19 +41,9 @@ def test_two_processes_write_what_one_writes(tmp_path: Path) -> None:
     assert len(two) == 4
     assert sum("vanilla as" in line for line in lines) == 2
     lines.clear()
-    run(settings(tmp_path / "two", jobs=2), lines.append)
-    assert not any(" as " in line for line in lines), "finished before"
-
-
-def act(out: Path, share: Sequence[str], notice: Callable[[str], None]) -> list[Path]:
-    for name in share:
-        notice(f"at {name}")
-        if name == "bad":
-            raise PersbenchError("bad: mend it")
-        if name == "killed":
-            os.kill(os.getpid(), signal.SIGKILL)
-        (out / name).write_text(name)
-    return [out / name for name in share]
+    run(settings(tmp_path / "two"), lines.append)  # what two processes finished, one knows
+    assert "4 of 4 cells were finished before" in lines
+    assert not any(" as " in line for line in lines)
 
 
 def test_a_fault_in_one_share_is_told_and_the_others_end(tmp_path: Path) -> None:
@@ -74,18 +59,11 @@ def test_a_killed_process_is_an_error_with_a_next_step(tmp_path: Path) -> None:
         shared_out(partial(act, tmp_path), ["killed", "b"], 2, lambda _: None, tmp_path / "logs")
 
 
-def wait(out: Path, share: Sequence[str], notice: Callable[[str], None]) -> list[Path]:
-    del notice
-    (out / share[0]).write_text(str(os.getpid()))
-    time.sleep(60)
-    return []
-
-
 def test_the_processes_end_with_the_one_that_began_them(tmp_path: Path) -> None:
     code = (
         "import sys; sys.path.insert(0, sys.argv[2])\n"
         "if __name__ == '__main__':\n"
-        "    from functools import partial; from pathlib import Path; from test_jobs import wait\n"
+        "    from functools import partial; from pathlib import Path; from shares import wait\n"
         "    from persbench.harness.jobs import shared_out\n"
         "    out = Path(sys.argv[1]); shared_out(partial(wait, out), ['a', 'b'], 2, print, out / 'logs')\n"
     )

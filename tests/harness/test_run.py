@@ -88,7 +88,9 @@ def test_records_of_other_settings_are_never_mixed(tmp_path: Path) -> None:
         run(settings(tmp_path, model_args={"max_length": 512}), quiet)
 
 
+# One process loads the libraries; each that is killed is a copy of it, made before anything is computed.
 SCRIPT = """
+import os
 import sys
 from pathlib import Path
 from persbench.harness.run import run
@@ -96,28 +98,41 @@ from persbench.harness.settings import RunSettings
 from persbench.packs.bundled import fake_pack
 out = Path(sys.argv[1])
 fake = dict(model="fake", backend="persbench-fake", pack=fake_pack())
-run(RunSettings(**fake, out=out, anchors=out / "anchors", limit=4), print)
+for _ in range(int(sys.argv[2])):
+    copy = os.fork()
+    if not copy:
+        run(RunSettings(**fake, out=out, anchors=out / "anchors", limit=4), print)
+        os._exit(0)
+    print("copy", copy)
+    print("ended", os.waitpid(copy, 0)[1])
 """
+KILLS = 4
 
 
 def test_killed_at_any_point_and_repeated_nothing_is_lost_or_changed(tmp_path: Path) -> None:
     run(settings(tmp_path / "whole"), quiet)
     broken = tmp_path / "broken"
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}
-    for kill_after in range(1, 5):
-        with subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, str(broken)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env=environment,
-        ) as process:
-            assert process.stdout is not None
-            for line in process.stdout:
-                if line.startswith("["):
-                    time.sleep(0.05 * kill_after)
-                    process.send_signal(signal.SIGKILL)
-                    break
+    kills = 0
+    with subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, str(broken), str(KILLS)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=environment,
+    ) as process:
+        assert process.stdout is not None
+        copy, ended = 0, []
+        for line in process.stdout:
+            if line.startswith("copy"):
+                copy = int(line.split()[1])
+            elif line.startswith("ended"):
+                ended.append(int(line.split()[1]))
+            elif line.startswith("[") and len(ended) == kills:  # the first sign of life of each
+                kills += 1
+                time.sleep(0.05 * kills)
+                os.kill(copy, signal.SIGKILL)
+    assert ended == [signal.SIGKILL] * KILLS
     run(settings(broken), quiet)
     assert contents(broken) == contents(tmp_path / "whole")
     assert {path.suffix for path in (broken / "records").iterdir() if not path.name.startswith(".")} == {".json"}

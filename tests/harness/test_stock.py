@@ -35,8 +35,10 @@ def command(*arguments: str, cache: Path) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-def stock(out: Path, model: list[str], *, module: str, batch: str, cache: Path, tasks: str) -> None:
-    metadata = json.dumps({"pack": str(fake_pack()), "persona": "ada", "system": "prompt"})
+def stock(
+    out: Path, model: list[str], *, module: str, batch: str, cache: Path, tasks: str, pack: Path | None = None
+) -> None:
+    metadata = json.dumps({"pack": str(pack or fake_pack()), "persona": "ada", "system": "prompt"})
     command(
         "-m", module, "run", *model, "--tasks", tasks, "--include_path", str(tasks_folder()),
         "--apply_chat_template", "--log_samples", "--output_path", str(out), "--metadata", metadata,
@@ -44,10 +46,11 @@ def stock(out: Path, model: list[str], *, module: str, batch: str, cache: Path, 
     )  # fmt: skip
 
 
-def ours(out: Path, model: list[str], *, batch: str, cache: Path, tasks: str) -> None:
+def ours(out: Path, model: list[str], *, batch: str, cache: Path, tasks: str, pack: Path | None = None) -> None:
     command(
-        "-m", "persbench.cli", "run", *model, "--systems", "prompt", "--personas", "ada", "--pack", str(fake_pack()),
-        "--limit", LIMIT, "--batch-size", batch, "--device", "cpu", "--out", str(out), "--tasks", tasks, cache=cache,
+        "-m", "persbench.cli", "run", *model, "--systems", "prompt", "--personas", "ada",
+        "--pack", str(pack or fake_pack()), "--limit", LIMIT, "--batch-size", batch, "--device", "cpu",
+        "--out", str(out), "--tasks", tasks, cache=cache,
     )  # fmt: skip
 
 
@@ -122,13 +125,13 @@ def repeated_runs_are_never_pooled(folder: Path) -> None:
     ],
 )
 def test_smollm2_gives_the_same_by_both_ways_and_from_empty_caches(
-    tmp_path: Path, backend: str, module: str, tasks: str, dtype: str
+    tmp_path: Path, short_talks: Path, backend: str, module: str, tasks: str, dtype: str
 ) -> None:
     path = str(fetch_model())
     model = ["--model", backend, "--model_args", f"pretrained={path},dtype={dtype},softmax_dtype=float32"]
-    stock(tmp_path / "stock", model, module=module, batch="8", cache=tmp_path / "c1", tasks=tasks)
+    stock(tmp_path / "stock", model, module=module, batch="8", cache=tmp_path / "c1", tasks=tasks, pack=short_talks)
     loaded = ["--backend", backend, "--model", path, "--dtype", dtype]
-    ours(tmp_path / "ours", loaded, batch="8", cache=tmp_path / "c2", tasks=tasks)
+    ours(tmp_path / "ours", loaded, batch="8", cache=tmp_path / "c2", tasks=tasks, pack=short_talks)
     same(tmp_path, tasks)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -206,3 +207,26 @@ def test_without_scripts_everything_is_there_to_read(chromium: Browser, site: Pa
     opened.goto(next(iter(sorted((site / "transcripts").glob("pressure-*")))).as_uri())
     assert opened.locator("article.reply:visible").count() == 12 + 3 * ("ada" in opened.url)
     context.close()
+
+
+def test_of_many_rows_those_in_sight_move_first_and_all_of_them_in_the_end(page: Page, site: Path) -> None:
+    before, _, rest = (site / "index.html").read_text("utf-8").partition("<tbody>")
+    rows, _, after = rest.partition("</tbody>")
+    row = rows[: rows.index("</tr>") + len("</tr>")]
+    many = [re.sub(r'data-v="[^"]*"', f'data-v="{place * 37 % 101}"', row) for place in range(101)]
+    (site / "many.html").write_text(f"{before}<tbody>{''.join(many)}</tbody>{after}", "utf-8")
+    page.goto((site / "many.html").as_uri())
+    values = (
+        "() => [...document.querySelectorAll('[data-sortable] tbody tr')].map(row => Number(row.cells[3].dataset.v))"
+    )
+    at_once = page.evaluate(
+        f"() => {{ document.querySelector('[data-sort=attitude_acc]').click(); return ({values})() }}"
+    )
+    assert at_once[:20] == [*range(100, 80, -1)]
+    page.wait_for_selector("[data-sortable] tbody:not([aria-busy])")
+    assert page.evaluate(values) == [*range(100, -1, -1)]
+    # a second wish before the first is carried out: the last one counts, and no row is lost
+    page.evaluate("() => { for (const name of ['system', 'attitude_acc', 'attitude_acc']) "
+                  "document.querySelector(`[data-sort=${name}]`).click() }")  # fmt: skip
+    page.wait_for_selector("[data-sortable] tbody:not([aria-busy])")
+    assert page.evaluate(values) == [*range(101)]

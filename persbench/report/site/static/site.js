@@ -21,8 +21,36 @@ function carry() {
   }
 }
 
+const FIRST = 24; // rows moved at least before the next frame is drawn
+const later = window.requestIdleCallback || setTimeout;
+const byName = new Intl.Collator().compare;
+
+// Put rows in order: those in sight before the next frame, the others right after it. Moving a row costs its layout.
+function placer(body) {
+  const frame = body.closest(".scroll");
+  let pending = 0;
+  return (rows) => {
+    const seen = rows.findIndex((row) => !row.hidden);
+    const tall = seen < 0 ? 0 : rows[seen].offsetHeight;
+    const reach = frame ? frame.scrollTop + frame.clientHeight : innerHeight;
+    let left = Math.max(FIRST, tall ? Math.ceil(reach / tall) + 2 : FIRST);
+    let end = 0;
+    while (end < rows.length && left > 0) left -= !rows[end++].hidden;
+    body.prepend(...rows.slice(0, end));
+    const mine = ++pending;
+    if (end === rows.length) return body.removeAttribute("aria-busy");
+    body.setAttribute("aria-busy", "true");
+    requestAnimationFrame(() => later(() => {
+      if (mine !== pending) return; // sorted otherwise meanwhile
+      body.append(...rows.slice(end));
+      body.removeAttribute("aria-busy");
+    }));
+  };
+}
+
 function board(table) {
   const body = table.tBodies[0];
+  const place = placer(body);
   const buttons = [...table.querySelectorAll("button[data-sort]")];
   const head = buttons.map((button) => button.closest("th"));
   const rows = [...body.rows].map((row, place) => ({
@@ -55,12 +83,12 @@ function board(table) {
     const sign = direction === "asc" ? 1 : -1;
     const sorted = [...rows].sort((a, b) => {
       if (column < 0) return a.place - b.place;
-      if (column === 0) return sign * a.name.localeCompare(b.name) || a.place - b.place;
+      if (column === 0) return sign * byName(a.name, b.name) || a.place - b.place;
       const [x, y] = [a.values[column], b.values[column]];
       if (Number.isNaN(x) || Number.isNaN(y)) return Number.isNaN(x) - Number.isNaN(y) || a.place - b.place;
       return sign * (x - y) || a.place - b.place;
     });
-    if (shownOrder || column >= 0) body.append(...sorted.map((each) => each.row));
+    if (shownOrder || column >= 0) place(sorted.map((each) => each.row));
     shownOrder = wanted;
   }
 
@@ -83,8 +111,8 @@ function board(table) {
     if (model) model.value = state.get("model") || "";
     more.checked = state.has("more");
     table.classList.toggle("more", more.checked);
-    order();
     filter();
+    order();
   }
 
   table.tHead.addEventListener("click", (event) => {

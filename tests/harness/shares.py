@@ -1,0 +1,29 @@
+"""What the processes of `test_jobs` do: apart from it, since each of them would load all that a test loads."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from persbench.errors import PersbenchError
+
+
+def act(out: Path, share: Sequence[str], notice: Callable[[str], None]) -> list[Path]:
+    for name in share:
+        notice(f"at {name}")
+        if name == "bad":
+            raise PersbenchError("bad: mend it")
+        if name == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        (out / name).write_text(name)
+    return [out / name for name in share]
+
+
+def wait(out: Path, share: Sequence[str], notice: Callable[[str], None]) -> list[Path]:
+    del notice
+    (out / share[0]).write_text(str(os.getpid()))
+    time.sleep(60)
+    return []
