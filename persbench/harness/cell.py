@@ -17,7 +17,6 @@ from persbench.errors import PersbenchError
 from persbench.harness.adapters import use_adapter
 from persbench.harness.anchors import anchors_hash
 from persbench.harness.backend import describe_backend, serving
-from persbench.harness.environment import described_once
 from persbench.harness.task_index import TaskFile, tasks_folder
 from persbench.models.adapter_card import read_card
 from persbench.provenance import digest, source_state, versions
@@ -153,7 +152,7 @@ def run_cell(cell: Cell, settings: RunSettings, lm: Any, *, chat_template: bool)
     use_adapter(
         lm, cell.adapter or getattr(lm, "loaded_with", None)
     )  # it also forgets: no number depends on what ran before
-    with serving(lm), described_once(), _answering(cell):
+    with serving(lm), _answering(cell):
         results = simple_evaluate(
             model=lm,
             tasks=[task.name for task in cell.tasks if missing is None or task.name in missing],
