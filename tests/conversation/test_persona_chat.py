@@ -208,9 +208,9 @@ class InTerminal:
 
     def press_until(self, keys: str, pattern: str) -> None:
         """Press again where nothing comes of it: a key between the prompt and the wait for keys is not heard."""
-        for _ in range(3):
+        for _ in range(8):
             self.press(keys)
-            if self.comes(pattern, seconds=8.0):
+            if self.comes(pattern, seconds=4.0):
                 return
         self.wait_for(pattern)
 
