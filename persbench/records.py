@@ -14,6 +14,8 @@ from typing import Any, Final
 from persbench.errors import PersbenchError
 
 FORMAT: Final = 1
+OF_THE_PART: Final = ("anchors", "tasks", "adapter")
+"""Facts of a signature in which parts of one evaluation differ: the persona, with an adapter of its own, and tasks."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,11 @@ class CellRecord:
     provenance: dict[str, Any]
     run: dict[str, Any] = field(default_factory=dict)
     format: int = FORMAT
+
+
+def record_name(system: str, persona: str) -> str:
+    """Return the name of a record's file, `.json`; packed, `.gz` stands behind it."""
+    return f"{system.replace(':', '-')}__{persona}.json"
 
 
 def write_atomic(path: Path, data: bytes) -> None:

@@ -20,7 +20,7 @@ from persbench.harness.backend import describe_backend, serving
 from persbench.harness.task_index import TaskFile, tasks_folder
 from persbench.models.adapter_card import read_card
 from persbench.provenance import digest, source_state, versions
-from persbench.records import CellRecord, load_record, save_record
+from persbench.records import CellRecord, load_record, record_name, save_record
 from persbench.samples import FILLER, Row, sample_row
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Cell:
     @property
     def path(self) -> Path:
         """Where its record stands."""
-        return self.out / "records" / f"{self.system.replace(':', '-')}__{self.persona}.json"
+        return self.out / "records" / record_name(self.system, self.persona)
 
     @property
     def key(self) -> str:

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from persbench.errors import Fault, PersbenchError
 from persbench.provenance import digest
+from persbench.records import OF_THE_PART
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from persbench.report.cells import Cell
-
-# Facts that differ between parts of one evaluation: which persona, with its own adapter, which tasks.
-OF_THE_PART: Final = ("anchors", "tasks", "adapter")
 
 
 def shared_facts(cell: Cell) -> dict[str, Any]:

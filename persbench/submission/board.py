@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from persbench.errors import PersbenchError
 from persbench.provenance import digest
-from persbench.records import packed, write_atomic
+from persbench.records import OF_THE_PART, packed, record_name, write_atomic
 from persbench.scoring.sanity import PREFIX
 from persbench.submission.findings import COPIES, SETTINGS, Findings, named, plain
 from persbench.submission.form import record_of
-from persbench.submission.names import file_name
 from persbench.submission.reading import MOST_FILES, UnreadableError, parsed, read_bytes
 
 if TYPE_CHECKING:
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from persbench.records import CellRecord
     from persbench.samples import Row
 
-OF_THE_PART: Final = frozenset({"anchors", "tasks", "adapter"})
-"""Facts that parts of one evaluation need not share (see `persbench.report.duplicates`)."""
 SAME_MODEL: Final = ("model", "backend", "dtype", "device", "template", "neutral", "args")
 MEAN_ANCHOR, ANY_ANCHOR = 0.01, 0.1
 """Nats per byte: how far anchors of the same model may lie apart, on average and anywhere; rounding moves them less."""
@@ -147,7 +144,7 @@ def place_of(folder: Path, record: CellRecord) -> Path:
     """
     name = _GROUP.sub("-", record.system.lower()).strip("-")
     group = f"{name}-{shared_digest(record)}"
-    taken = folder / group / "records" / file_name(record.system, record.persona)
+    taken = folder / group / "records" / f"{record_name(record.system, record.persona)}.gz"
     if not taken.exists():
         return taken
     apart = folder / f"{group}-{record.key[:8]}" / "records" / taken.name

@@ -20,8 +20,3 @@ def is_system_name(name: str) -> bool:
 def is_plain_fact(text: str) -> bool:
     """Whether a fact of a signature is a short text in one line, without markup."""
     return len(text) <= LONGEST_FACT and _PLAIN.fullmatch(text) is not None
-
-
-def file_name(system: str, persona: str) -> str:
-    """Return the name of a record's packed file, as `persbench run` would name it."""
-    return f"{system.replace(':', '-')}__{persona}.json.gz"

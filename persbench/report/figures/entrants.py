@@ -7,8 +7,9 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from persbench.records import OF_THE_PART
 from persbench.report.board import system_order
-from persbench.report.duplicates import OF_THE_PART, in_one_evaluation
+from persbench.report.duplicates import in_one_evaluation
 from persbench.report.figures.names import drawn_name, drawn_names, listed
 from persbench.scoring.sanity import PREFIX
 
