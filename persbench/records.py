@@ -14,6 +14,9 @@ from typing import Any, Final
 from persbench.errors import PersbenchError
 
 FORMAT: Final = 1
+SUBMISSION: Final = "submission"
+"""What `run` says of a record that was submitted: who checked it, and what of it was `NOT_RECOMPUTED`."""
+NOT_RECOMPUTED: Final = "not_recomputed"
 OF_THE_PART: Final = ("anchors", "tasks", "adapter")
 """Facts of a signature in which parts of one evaluation differ: the persona, with an adapter of its own, and tasks."""
 
@@ -43,6 +46,13 @@ class CellRecord:
     provenance: dict[str, Any]
     run: dict[str, Any] = field(default_factory=dict)
     format: int = FORMAT
+
+    @property
+    def not_recomputed(self) -> tuple[str, ...]:
+        """Metrics that were taken over from a submission as they were, since computing them again takes an embedder."""
+        mark = self.run.get(SUBMISSION) if isinstance(self.run, dict) else None
+        names = mark.get(NOT_RECOMPUTED) if isinstance(mark, dict) else None
+        return tuple(sorted(map(str, names))) if isinstance(names, list) else ()
 
 
 def record_name(system: str, persona: str) -> str:

@@ -61,7 +61,7 @@ def chromium() -> Iterator[Any]:
     where = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     with api.sync_playwright() as playwright:
         try:
-            browser = playwright.chromium.launch(executable_path=where, args=["--no-sandbox"])
+            browser = playwright.chromium.launch(executable_path=where, args=["--no-sandbox"], timeout=120_000)
         except api.Error as error:
             pytest.skip(f"no Chromium can be started: {str(error).splitlines()[0]}")
         yield browser

@@ -21,30 +21,68 @@ function carry() {
   }
 }
 
-const FIRST = 24; // rows moved at least before the next frame is drawn
+const FIRST = 24; // rows put in place at once where none has a height to go by
+const MORE = 64; // rows that follow in one go
 const later = window.requestIdleCallback || setTimeout;
 const byName = new Intl.Collator().compare;
 
-// Put rows in order: those in sight before the next frame, the others right after it. Moving a row costs its layout.
+// Put rows in order: those in sight before the next frame, the others right after it. Until then the others are not
+// drawn and their room is kept: in a frame in which rows move, each that is laid out costs time, in sight or not.
 function placer(body) {
   const frame = body.closest(".scroll");
-  let pending = 0;
-  return (rows) => {
-    const seen = rows.findIndex((row) => !row.hidden);
-    const tall = seen < 0 ? 0 : rows[seen].offsetHeight;
-    const reach = frame ? frame.scrollTop + frame.clientHeight : innerHeight;
-    let left = Math.max(FIRST, tall ? Math.ceil(reach / tall) + 2 : FIRST);
-    let end = 0;
-    while (end < rows.length && left > 0) left -= !rows[end++].hidden;
-    body.prepend(...rows.slice(0, end));
-    const mine = ++pending;
-    if (end === rows.length) return body.removeAttribute("aria-busy");
-    body.setAttribute("aria-busy", "true");
+  const gap = document.createElement("tr");
+  gap.setAttribute("aria-hidden", "true");
+  let left = { above: [], below: [] };
+
+  function keepRoom() {
+    const [above, below] = [left.above, left.below].map((rows) => left.tall * rows.filter(({ fits }) => fits).length);
+    gap.style.height = `${above}px`;
+    left.above.length ? body.prepend(gap) : gap.remove();
+    body.parentElement.style.marginBottom = below ? `${below}px` : "";
+    const busy = left.above.length + left.below.length > 0;
+    busy ? body.setAttribute("aria-busy", "true") : body.removeAttribute("aria-busy");
+  }
+
+  function follow(number) {
+    const down = left.below.length > 0;
+    const rows = (down ? left.below.splice(0, number) : left.above.splice(-number)).map(({ row }) => row);
+    const top = down ? 0 : left.mark.getBoundingClientRect().top;
+    for (const row of rows) row.classList.remove("later");
+    down ? body.append(...rows) : body.prepend(...rows);
+    keepRoom();
+    if (!down) frame.scrollTop += left.mark.getBoundingClientRect().top - top; // the gap was a guess
+    if (!left.above.length) frame.style.overflowAnchor = "";
+  }
+
+  function soon(mine) {
     requestAnimationFrame(() => later(() => {
-      if (mine !== pending) return; // sorted otherwise meanwhile
-      body.append(...rows.slice(end));
-      body.removeAttribute("aria-busy");
-    }));
+      if (mine !== left) return; // sorted otherwise meanwhile
+      if (mine.above.length + mine.below.length) follow(MORE);
+      if (mine.above.length + mine.below.length) soon(mine);
+    }, { timeout: 200 }));
+  }
+
+  addEventListener("beforeprint", () => {
+    while (left.above.length + left.below.length) follow(Infinity);
+  });
+  return (sorted) => {
+    const heights = sorted.map(({ row }) => row.offsetHeight).filter((height) => height > 0);
+    const tall = heights.reduce((sum, height) => sum + height, 0) / heights.length || 1;
+    const many = heights.length ? Math.ceil(frame.clientHeight / Math.min(...heights)) + 2 : FIRST;
+    const shown = sorted.filter(({ fits }) => fits);
+    const first = Math.max(0, Math.min(Math.floor(frame.scrollTop / tall) - 1, shown.length - many));
+    const start = first ? sorted.indexOf(shown[first]) : 0;
+    const end = first + many < shown.length ? sorted.indexOf(shown[first + many]) : sorted.length;
+    left = { tall, mark: shown[first]?.row, above: sorted.slice(0, start), below: sorted.slice(end) };
+    // Rows just above come in as tall as they stay, if they are laid out as those in sight are.
+    sorted.forEach(({ row }, i) => {
+      row.classList.toggle("near", i >= start - 2 * many && i < end);
+      row.classList.toggle("later", i < start || i >= end);
+    });
+    body.prepend(...sorted.slice(start, end).map(({ row }) => row));
+    frame.style.overflowAnchor = start ? "none" : "";
+    keepRoom();
+    soon(left);
   };
 }
 
@@ -56,6 +94,7 @@ function board(table) {
   const rows = [...body.rows].map((row, place) => ({
     row,
     place,
+    fits: true,
     name: row.dataset.name.toLowerCase(),
     model: row.dataset.model,
     values: buttons.map((_, i) => {
@@ -76,9 +115,6 @@ function board(table) {
     const direction = column < 0 ? "" : state.get("dir") === "asc" || state.get("dir") === "desc"
       ? state.get("dir") : first(buttons[column]);
     const wanted = `${column} ${direction}`;
-    head.forEach((cell, i) => i === column
-      ? cell.setAttribute("aria-sort", direction === "asc" ? "ascending" : "descending")
-      : cell.removeAttribute("aria-sort"));
     if (wanted === shownOrder) return;
     const sign = direction === "asc" ? 1 : -1;
     const sorted = [...rows].sort((a, b) => {
@@ -88,31 +124,35 @@ function board(table) {
       if (Number.isNaN(x) || Number.isNaN(y)) return Number.isNaN(x) - Number.isNaN(y) || a.place - b.place;
       return sign * (x - y) || a.place - b.place;
     });
-    if (shownOrder || column >= 0) place(sorted.map((each) => each.row));
+    if (shownOrder || column >= 0) place(sorted); // reads the layout: before anything else is changed
     shownOrder = wanted;
+    head.forEach((cell, i) => i === column
+      ? cell.setAttribute("aria-sort", direction === "asc" ? "ascending" : "descending")
+      : cell.removeAttribute("aria-sort"));
+  }
+
+  function fit() {
+    const part = (state.get("q") || "").toLowerCase();
+    const wanted = state.get("model") || "";
+    for (const each of rows) each.fits = each.name.includes(part) && (!wanted || each.model === wanted);
   }
 
   function filter() {
-    const part = (state.get("q") || "").toLowerCase();
-    const wanted = state.get("model") || "";
-    let shown = 0;
-    for (const each of rows) {
-      const fits = each.name.includes(part) && (!wanted || each.model === wanted);
-      each.row.hidden = !fits;
-      shown += fits;
-    }
+    for (const each of rows) each.row.hidden = !each.fits;
+    const shown = rows.filter(({ fits }) => fits).length;
     told.textContent = shown === rows.length ? `${shown} systems` : `${shown} of ${rows.length} systems`;
     nothing.hidden = shown > 0;
     clear.hidden = !["q", "model", "sort", "dir", "more"].some((key) => state.has(key));
   }
 
   function show() {
+    fit();
+    order();
     if (search.value !== (state.get("q") || "")) search.value = state.get("q") || "";
     if (model) model.value = state.get("model") || "";
     more.checked = state.has("more");
     table.classList.toggle("more", more.checked);
     filter();
-    order();
   }
 
   table.tHead.addEventListener("click", (event) => {

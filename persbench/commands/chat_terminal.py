@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO, cast
 
 from persbench.commands.console import err_console, out_console
+from persbench.commands.interrupts import heard, stoppable
 from persbench.conversation.chat import Chat, Streaming, harmless
 from persbench.errors import PersbenchError, UnknownNameError
 from persbench.records import write_atomic
 
 if TYPE_CHECKING:
-    from types import FrameType
-
-    from persbench.conversation.asks import Ask
-    from persbench.conversation.speech import Piece
+    from persbench.conversation.asks import Ask, Piece
     from persbench.packs.schema import Stage
 
 LONGEST: Final = 20_000  # characters of one message
@@ -52,12 +48,19 @@ class Terminal:
         self._saved: set[Path] = set()
 
     def run(self) -> None:
-        """Talk until the person ends it."""
+        """Talk until the person ends it; Ctrl-C does so at any moment, except that it first cuts short who speaks."""
+        try:
+            self._talk()
+        except KeyboardInterrupt:
+            self._write("\n")
+
+    def _talk(self) -> None:
         for stream in (sys.stdin, sys.stdout):
             if hasattr(stream, "reconfigure"):  # bytes that are no text must not end the chat
                 cast("Any", stream).reconfigure(errors="replace")
         if self.asks:
-            import readline  # noqa: F401 - gives input() line editing and a history
+            with suppress(ImportError):  # some builds of Python have none
+                import readline  # noqa: F401 - gives input() line editing and a history
         self._note(f"{self.name}, {self._stage(self.chat.voice.stage).date}. /help lists commands; Ctrl-D ends.")
         while (line := self._read()) is not None:
             if line.startswith("/"):
@@ -71,13 +74,11 @@ class Terminal:
     def _read(self) -> str | None:
         """Return the next message, without blank ends; None at the end."""
         try:
-            if self.asks:
-                return input("you: ").strip()
-            line = sys.stdin.readline()
+            with heard():
+                if self.asks:
+                    return input("you: ").strip()
+                line = sys.stdin.readline()
         except EOFError:
-            self._write("\n")
-            return None
-        except KeyboardInterrupt:
             self._write("\n")
             return None
         if not line:
@@ -91,12 +92,11 @@ class Terminal:
         self._write(": ")
         said: list[str] = []
         problem = ""
-        with _stoppable() as is_stopped:
+        with stoppable() as is_stopped:
             try:
                 with closing(self.speakers.aloud(ask)) as pieces, closing(self._shown(pieces, said)) as steps:
                     for _ in steps:
                         if is_stopped():
-                            problem = "stopped"
                             break
             except BrokenPipeError:
                 raise
@@ -104,10 +104,10 @@ class Terminal:
                 self.failed += 1
                 problem = str(error) if isinstance(error, PersbenchError) else f"{type(error).__name__}: {error}"
         self._write("\n")
-        if problem == "stopped":
-            self._note("stopped; /again has it said anew")
-        elif problem:
+        if problem:
             self._complain(problem)
+        elif is_stopped():  # also where the last word was just being said: a key that is pressed has an answer
+            self._note("stopped; /again has it said anew")
         elif not "".join(said).strip():
             self.failed += 1
             self._complain("the model said nothing; /again asks once more")
@@ -207,23 +207,3 @@ class Terminal:
 
     def _complain(self, text: str) -> None:
         err_console.print(harmless(text), style="red", highlight=False, markup=False, emoji=False, soft_wrap=True)
-
-
-@contextmanager
-def _stoppable() -> Iterator[Callable[[], bool]]:
-    """Let Ctrl-C be noticed between two pieces, where the model can be left; pressed twice, it interrupts at once."""
-    pressed: list[int] = []
-
-    def press(number: int, _frame: FrameType | None) -> None:
-        if pressed:
-            raise KeyboardInterrupt
-        pressed.append(number)
-
-    if threading.current_thread() is not threading.main_thread():  # signals reach the main thread alone
-        yield lambda: False
-        return
-    before = signal.signal(signal.SIGINT, press)
-    try:
-        yield lambda: bool(pressed)
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -25,7 +25,8 @@ Style = Annotated[
     str | None, typer.Option("--format", help="markdown, latex or csv; by default as --out ends, else markdown.")
 ]
 Out = Annotated[
-    Path | None, typer.Option("--out", help="File to write (.md, .tex, .csv); printed where there is none.")
+    list[Path] | None,
+    typer.Option("--out", help="File to write (.md, .tex, .csv), as often as files; printed where there is none."),
 ]
 
 
@@ -41,10 +42,10 @@ def table_1(
     from persbench.packs.load import load_pack
     from persbench.report.paper.table_1 import table_1_document
 
-    writer = _style(style, out)
+    files = _files(style, out)
     found = load_pack(resolve_pack(pack))
     about = f"{found.world.id}-{found.world.version}@{found.hash[:12]}"
-    _write(table_1_document(counted(found), about), writer, out, f"persbench paper table-1{f' {pack}' if pack else ''}")
+    _write(table_1_document(counted(found), about), files, f"persbench paper table-1{f' {pack}' if pack else ''}")
 
 
 @app.command("table-2")
@@ -58,13 +59,13 @@ def table_2(
     """Say how distinct personas and stages are: Intra, Stage and Inter BLEU, beside the published table 2."""
     from persbench.report.paper.table_2 import WITH, WITHOUT, table_2_document
 
-    writer = _style(style, out)
+    files = _files(style, out)
     cells = cells_of(folder, one_setting=True)
     for system, default in ((without, WITHOUT), (with_dpo, WITH)):
         _known(system, default, cells)
     with _made_from(folder):
         document = table_2_document(cells, without, with_dpo)
-    _write(document, writer, out, f"persbench paper table-2 {folder}")
+    _write(document, files, f"persbench paper table-2 {folder}")
 
 
 @app.command("main")
@@ -77,12 +78,12 @@ def main_table(
     """Write the headline scores of all systems, and what became of every claim."""
     from persbench.report.paper.main import main_document
 
-    writer = _style(style, out)
+    files = _files(style, out)
     cells = cells_of(folder, one_setting=True)
     _known(baseline, "prompt", cells)
     with _made_from(folder):
         document = main_document(cells, baseline)
-    _write(document, writer, out, f"persbench paper main {folder}")
+    _write(document, files, f"persbench paper main {folder}")
 
 
 @app.command()
@@ -90,11 +91,11 @@ def ablation(folder: Folder, style: Style = None, out: Out = None) -> None:
     """Write what the training scores with one part left out, and whether each part is needed."""
     from persbench.report.paper.ablation import ablation_document
 
-    writer = _style(style, out)
+    files = _files(style, out)
     cells = cells_of(folder, one_setting=True)
     with _made_from(folder):
         document = ablation_document(cells)
-    _write(document, writer, out, f"persbench paper ablation {folder}")
+    _write(document, files, f"persbench paper ablation {folder}")
 
 
 @app.command()
@@ -102,7 +103,7 @@ def judge(folder: Folder, style: Style = None, out: Out = None) -> None:
     """Write average ranks and judged scores, set back where the judge did not qualify."""
     from persbench.report.paper.judge import judge_document
 
-    writer = _style(style, out)
+    files = _files(style, out)
     cells = cells_of(folder)
     judged = judged_of(folder, cells)
     if not judged:
@@ -111,23 +112,29 @@ def judge(folder: Folder, style: Style = None, out: Out = None) -> None:
         )
     with _made_from(folder):
         document = judge_document(judged, cells)
-    _write(document, writer, out, f"persbench paper judge {folder}")
+    _write(document, files, f"persbench paper judge {folder}")
 
 
-def _style(style: str | None, out: Path | None) -> str:
-    """Return the format that was asked for, before anything is computed.
+def _files(style: str | None, out: list[Path] | None) -> list[tuple[Path | None, str]]:
+    """Return the files that were asked for and the format of each, before anything is computed; None is the terminal.
 
     Raises:
         UnknownNameError: There is no such format.
+        PersbenchError: A file cannot be one, or stands twice.
     """
     from persbench.report.paper.formats import ENDINGS, WRITERS
 
-    chosen = style or (ENDINGS.get(out.suffix.lower(), "markdown") if out else "markdown")
-    if chosen not in WRITERS:
-        raise UnknownNameError("format", chosen, list(WRITERS))
-    if out is not None and out.is_dir():
-        raise PersbenchError(f"{out} is a folder: name a file in it, such as {out / 'table.tex'}.")
-    return chosen
+    if style is not None and style not in WRITERS:
+        raise UnknownNameError("format", style, list(WRITERS))
+    named = out or []
+    for path in named:
+        if path.is_dir():
+            raise PersbenchError(f"{path} is a folder: name a file in it, such as {path / 'table.tex'}.")
+        if named.count(path) > 1:
+            raise PersbenchError(f"--out {path} stands twice: name every file once.")
+    if not named:
+        return [(None, style or "markdown")]
+    return [(path, style or ENDINGS.get(path.suffix.lower(), "markdown")) for path in named]
 
 
 @contextmanager
@@ -158,16 +165,19 @@ def _known(system: str, default: str, cells: list[Cell]) -> None:
         raise UnknownNameError("system", system, there)
 
 
-def _write(document: Document, style: str, out: Path | None, command: str) -> None:
-    """Print a document, or write it whole or not at all; and say what is a good next step."""
+def _write(document: Document, files: list[tuple[Path | None, str]], command: str) -> None:
+    """Print a document, or write it, each file whole or not at all; and say what is a good next step."""
     from persbench.records import write_atomic
     from persbench.report.paper.formats import WRITERS
 
-    text = WRITERS[style](document)
-    if out is None:
-        typer.echo(text, nl=False)
-        next_step(f"{command} --out table.tex")
-        return
-    write_atomic(out, text.encode())
-    err_console.print(f"wrote {out} ({style})", highlight=False, markup=False, soft_wrap=True)
-    next_step(f"{command} --format {'csv' if style != 'csv' else 'latex'}")
+    for out, style in files:
+        text = WRITERS[style](document)
+        if out is None:
+            typer.echo(text, nl=False)
+            next_step(f"{command} --out table.tex")
+            return
+        write_atomic(out, text.encode())
+        err_console.print(f"wrote {out} ({style})", highlight=False, markup=False, soft_wrap=True)
+    left = next((name for name in ("csv", "latex") if name not in {style for _, style in files}), None)
+    if left is not None:
+        next_step(f"{command} --format {left}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from persbench.errors import PersbenchError, UnknownNameError
 
@@ -73,6 +73,13 @@ class Said:
     finished: bool
     fault: str = ""
     analysis: str | None = None
+
+
+class Piece(NamedTuple):
+    """Some text of a reply, and whether it is thought rather than said."""
+
+    text: str
+    is_thought: bool = False
 
 
 def parse_voice(text: str, pack: Pack) -> Voice:

@@ -8,13 +8,12 @@ from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
-from persbench.conversation.asks import Ask, Voice
+from persbench.conversation.asks import Ask, Piece, Voice
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from persbench.conversation.speakers import Speakers
-    from persbench.conversation.speech import Piece
     from persbench.models.chat import Message
 
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from persbench.errors import Fault, FaultsError, PersbenchError, UnknownNameError
-from persbench.harness.adapter_checks import require_base, require_template
 from persbench.harness.dialogue import Talk
 from persbench.harness.settings import RunSettings
 from persbench.harness.voices import Voice as Cast
@@ -98,27 +97,9 @@ def roles_of(voices: Iterable[Voice], pack: Pack, embedder: str | None = None) -
     return roles
 
 
-def require_adapters(roles: Mapping[Voice, Role], lm: Any, *, templated: bool) -> None:
-    """Refuse voices whose adapters were trained on another base model, or cannot render a conversation as it does.
-
-    Args:
-        roles: Who will speak.
-        lm: The loaded model.
-        templated: Whether messages are rendered by a chat template.
-
-    Raises:
-        FaultsError: Some are like that: every one with its adapter.
-    """
-    faults: list[Fault] = []
-    for adapter in sorted({role.adapter for role in roles.values() if role.adapter is not None}):
-        try:
-            require_base(adapter, lm)
-            if templated:
-                require_template(adapter)
-        except PersbenchError as error:
-            faults.append(Fault(str(adapter), None, str(error)))
-    if faults:
-        raise FaultsError("these cannot speak through this model", faults)
+def adapters_of(roles: Mapping[Voice, Role]) -> set[Path]:
+    """Return the folders of all adapters that some voices speak by."""
+    return {role.adapter for role in roles.values() if role.adapter is not None}
 
 
 def _role(voice: Voice, pack: Pack, embedder: str | None) -> Role:

@@ -10,11 +10,11 @@ import threading
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from persbench.conversation.asks import Ask, Said, Voice, parse_voice
-from persbench.conversation.roles import Role, require_adapters, roles_of
-from persbench.conversation.speech import Piece, Speech, Uttered
+from persbench.conversation.asks import Ask, Piece, Said, Voice, parse_voice
+from persbench.conversation.roles import Role, adapters_of, roles_of
+from persbench.conversation.speech import Speech, Uttered
 from persbench.errors import PersbenchError
-from persbench.harness.adapter_checks import require_adapter
+from persbench.harness.adapter_checks import require_adapter, require_adapters
 from persbench.harness.adapters import use_adapter
 from persbench.harness.backend import load_backend
 from persbench.harness.dialogue import Speaker, Talk
@@ -88,7 +88,7 @@ class Speakers:
             trust_remote_code=trust_remote_code,
         )
         templated = chat_template and bool(getattr(getattr(self.lm, "tokenizer", None), "chat_template", True))
-        require_adapters(self.roles, self.lm, templated=templated)
+        require_adapters(adapters_of(self.roles), self.lm, templated=templated)
         self.chat_template: ChatTemplate | None = self.lm.apply_chat_template if templated else None
         self.speech = Speech(self.lm, self.chat_template, sampling(max_tokens, temperature, top_p))
         self._heard = Speaker(self.lm, self.chat_template, self.speech.settings)  # knows what fits, and what is a fault
@@ -104,7 +104,7 @@ class Speakers:
         """
         if voice not in self.roles:
             found = roles_of([voice], self.pack, self.embedder)
-            require_adapters(found, self.lm, templated=self.chat_template is not None)
+            require_adapters(adapters_of(found), self.lm, templated=self.chat_template is not None)
             self.roles |= found
         return self.roles[voice]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from persbench.conversation.asks import Piece
 from persbench.conversation.pieces import Pieces
 from persbench.harness import analysis
 from persbench.harness.seeded import reply_to, said_in, tried
@@ -46,13 +47,6 @@ class Uttered(NamedTuple):
         if self.analysis is None:
             return "empty reply: the model ended its turn, or spoke for the other, at once"
         return f"empty reply: the model ended its turn, or set a further mark, right after {shown(self.raw)}"
-
-
-class Piece(NamedTuple):
-    """Some text of a reply, and whether it is thought rather than said."""
-
-    text: str
-    is_thought: bool = False
 
 
 def shown(text: str) -> str:

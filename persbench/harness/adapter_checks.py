@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from persbench.errors import PersbenchError
+from persbench.errors import Fault, FaultsError, PersbenchError
 from persbench.harness.backend import adapter_of
 from persbench.models.adapter_card import read_card
 from persbench.models.fingerprint import folder_digest
@@ -74,6 +74,29 @@ def require_card(folder: Path, system: Trained, pack: Pack, personas: Iterable[s
             f"the adapter in {folder} was trained to speak in another way than {system.name} is spoken to: "
             'add --metadata \'{"adapter": "FOLDER"}\', so that its card decides.'
         )
+
+
+def require_adapters(folders: Iterable[Path], lm: Any, *, templated: bool) -> None:
+    """Refuse adapters that were trained on another base model, or cannot render a conversation as it does.
+
+    Args:
+        folders: Of the adapters; repeated ones count once.
+        lm: The loaded model.
+        templated: Whether messages are rendered by a chat template.
+
+    Raises:
+        FaultsError: Some are like that: every one by its folder.
+    """
+    faults: list[Fault] = []
+    for folder in sorted(set(folders)):
+        try:
+            require_base(folder, lm)
+            if templated:
+                require_template(folder)
+        except PersbenchError as error:
+            faults.append(Fault(str(folder), None, str(error)))
+    if faults:
+        raise FaultsError("these cannot speak through this model", faults)
 
 
 def require_base(folder: Path, lm: Any) -> None:

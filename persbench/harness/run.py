@@ -13,7 +13,7 @@ from transformers.utils import logging as transformers_logging
 from persbench.errors import PersbenchError
 from persbench.harness import fake_lm as _fake_lm  # noqa: F401 - registers its model
 from persbench.harness import prefix_lm as _prefix_lm  # noqa: F401 - registers its model
-from persbench.harness.adapter_checks import require_base
+from persbench.harness.adapter_checks import require_adapters
 from persbench.harness.adapters import adapter_fingerprint
 from persbench.harness.anchors import neutral_prompts
 from persbench.harness.backend import (
@@ -132,9 +132,8 @@ def _model_cells(
     require_loglikelihoods(lm, [task.name for task in tasks if task.needs_likelihoods])
     chat_template = _use_template(settings, lm, notice)
     facts = pack_facts(pack) | _model_facts(settings, name, lm, chat_template=chat_template)
-    for voice in voices:
-        if voice.adapter is not None:
-            require_base(voice.adapter, lm)
+    adapters = [voice.adapter for voice in voices if voice.adapter is not None]
+    require_adapters(adapters, lm, templated=chat_template)
     able = {voice.data.persona.id: _able(tasks, pack, voice.data, notice) for voice in voices}
     cells = [
         Cell(
@@ -174,7 +173,10 @@ def _use_template(settings: RunSettings, lm: Any, notice: Notice) -> bool:
     """Whether messages go through the model's chat template; a model without one gets plain text, and a notice."""
     tokenizer: Any = getattr(lm, "tokenizer", None)
     if settings.chat_template and hasattr(tokenizer, "chat_template") and not tokenizer.chat_template:
-        notice("the model has no chat template: messages are rendered as plain text, and the signature says so")
+        notice(
+            "the model has no chat template: messages are rendered as plain text, and the signature says so. If it was "
+            "trained with one, copy chat_template.jinja into its folder."
+        )
         return False
     return settings.chat_template
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy.stats import rankdata
 
 from persbench.scoring.resampling import DRAWS, percentiles, weighted_draws
 from persbench.scoring.stats import RESAMPLES, SEED, Interval, cluster_interval
@@ -36,6 +35,9 @@ def mean_ranks(ranking: Ranking) -> dict[str, float]:
     Raises:
         ValueError: A rank is NaN or infinite.
     """
+    # Importing it takes a second, which those who only read a board need not wait for.
+    from scipy.stats import rankdata  # noqa: PLC0415
+
     values = np.array(list(ranking.values()), dtype=np.float64)
     if not np.isfinite(values).all():
         raise ValueError(f"ranks {dict(ranking)}: a rank that is not finite must be left out")

@@ -28,6 +28,7 @@ class Cell:
         tasks: Task name -> rows of `persbench.samples.sample_row`.
         made: When, in a form that sorts; empty if unknown.
         source: File it was read from, below the folder that was asked for.
+        not_recomputed: Metrics of a submission that nobody computed again.
     """
 
     system: str
@@ -36,6 +37,7 @@ class Cell:
     tasks: dict[str, list[Row]]
     made: str = ""
     source: str = ""
+    not_recomputed: tuple[str, ...] = ()
 
 
 def load_cells(folder: Path) -> tuple[list[Cell], list[Fault]]:
@@ -64,7 +66,7 @@ def load_cells(folder: Path) -> tuple[list[Cell], list[Fault]]:
                 rows = {task: content["samples"] for task, content in record.tasks.items()}
                 signature = _with_tasks(record.signature, record.tasks)
                 made = str(record.run.get("started", ""))
-                cells.append(Cell(record.system, record.persona, signature, rows, made, name))
+                cells.append(Cell(record.system, record.persona, signature, rows, made, name, record.not_recomputed))
             elif path.name.startswith(RESULTS):
                 cells += [replace(cell, source=name) for cell in _lm_eval_cells(path)]
         except (PersbenchError, OSError, ValueError, KeyError, TypeError, IndexError) as error:

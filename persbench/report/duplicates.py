@@ -92,7 +92,11 @@ def _joined(newest_first: Sequence[Cell]) -> tuple[Cell, list[Fault]]:
     facts = {"tasks": ",".join(labels[name] for name in sorted(labels))} if labels else {}
     anchors = [str(cell.signature["anchors"]) for cell in newest_first if "anchors" in cell.signature]
     facts |= {"anchors": digest(sorted(anchors), 8)} if anchors else {}
-    return replace(first, tasks=dict(sorted(tasks.items())), signature=first.signature | facts), faults
+    marks = sorted({name for cell in newest_first if cell.source in origin.values() for name in cell.not_recomputed})
+    whole = replace(
+        first, tasks=dict(sorted(tasks.items())), signature=first.signature | facts, not_recomputed=tuple(marks)
+    )
+    return whole, faults
 
 
 def require_one_setting(cells: Sequence[Cell]) -> None:

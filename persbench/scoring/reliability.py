@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from scipy.stats import f as f_distribution
+from scipy.special import fdtri
 
 from persbench.scoring.stats import Interval, cluster_interval
 from persbench.scoring.traits import POINTS, Cell, Estimate, LikertAnswer, mean_of_scored
@@ -66,7 +66,7 @@ def cronbach_alpha(matrix: Sequence[Sequence[float | None]], *, confidence: floa
         return Estimate(None, None, None, n, unscored)
     alpha = k / (k - 1) * (1 - float(table.var(axis=0, ddof=1).sum()) / total)
     degrees = (n - 1, (n - 1) * (k - 1))
-    low, high = (1 - (1 - alpha) * float(f_distribution.ppf((1 + c) / 2, *degrees)) for c in (confidence, -confidence))
+    low, high = (1 - (1 - alpha) * float(fdtri(*degrees, (1 + c) / 2)) for c in (confidence, -confidence))
     return Estimate(alpha, low, high, n, unscored)
 
 

@@ -9,10 +9,9 @@ import math
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.stats import bootstrap
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Sequence
@@ -22,7 +21,9 @@ if TYPE_CHECKING:
 RESAMPLES = 10_000
 SEED = 20_260
 _CELLS = 2_000_000
-"""Numbers held at once while resampling: 16 MB an array, three arrays, and the draws of four last calls."""
+"""Numbers held at once while resampling: 16 MB an array, three arrays."""
+_KEPT = 25_000_000
+"""Draws of so many numbers at most are kept for the next call, for eight last ones: up to 25 MB each, as a rule 2."""
 
 
 @dataclass(frozen=True)
@@ -137,41 +138,35 @@ def _percentiles(
     for drawn in _draws(len(totals), resamples, seed):
         items = counts.sum() if even else counts.take(drawn).sum(axis=-1)  # whole numbers: exact in any order
         parts.append(totals.take(drawn).sum(axis=-1) / items)
-    interval = bootstrap(  # type: ignore[call-overload]  # whatever holds a distribution will do
-        (totals, counts),
-        lambda drawn_totals, drawn_counts, axis=-1: drawn_totals.sum(axis=axis) / drawn_counts.sum(axis=axis),
-        paired=True,
-        vectorized=True,
-        n_resamples=0,
-        bootstrap_result=_Drawn(np.concatenate(parts)),
-        confidence_level=confidence,
-        method="percentile",
-    ).confidence_interval
-    return float(interval.low), float(interval.high)
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(np.concatenate(parts), (tail, 1 - tail))
+    return float(low), float(high)
 
 
-class _Drawn(NamedTuple):
-    """A distribution for scipy to take the percentiles of."""
-
-    bootstrap_distribution: NDArray[np.float64]
-
-
-def _draws(clusters: int, resamples: int, seed: int) -> Iterator[NDArray[np.int64]]:
-    """Give the clusters drawn, resample by resample: those that `scipy.stats.bootstrap` draws in batches of this size.
+def _draws(clusters: int, resamples: int, seed: int) -> Iterator[NDArray[np.integer[Any]]]:
+    """Give the clusters drawn, resample by resample; batches of another size hold the same ones.
 
     A table's intervals are of few numbers of clusters, so the draws of one call mostly serve the next.
     """
     batch = max(1, _CELLS // clusters)
-    if resamples <= batch:
-        yield _all_drawn(clusters, resamples, seed)
-        return
+    if clusters * resamples <= _KEPT:
+        drawn = _all_drawn(clusters, resamples, seed)
+        yield from (drawn[start : start + batch] for start in range(0, resamples, batch))
+    else:
+        yield from _new_draws(clusters, resamples, seed)
+
+
+def _new_draws(clusters: int, resamples: int, seed: int) -> Iterator[NDArray[np.int64]]:
+    batch = max(1, _CELLS // clusters)
     rng = np.random.default_rng(seed)
     for start in range(0, resamples, batch):
         yield rng.integers(0, clusters, (min(batch, resamples - start), clusters))
 
 
-@lru_cache(maxsize=4)
-def _all_drawn(clusters: int, resamples: int, seed: int) -> NDArray[np.int64]:
-    drawn = np.random.default_rng(seed).integers(0, clusters, (resamples, clusters))
+@lru_cache(maxsize=8)
+def _all_drawn(clusters: int, resamples: int, seed: int) -> NDArray[np.integer[Any]]:
+    """Return the same of all batches, as small numbers."""
+    small = np.min_scalar_type(clusters)
+    drawn = np.concatenate([batch.astype(small) for batch in _new_draws(clusters, resamples, seed)])
     drawn.flags.writeable = False
     return drawn

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from persbench.provenance import signature
+from persbench.visible import markdown_text
 
 if TYPE_CHECKING:
     from persbench.scoring.stats import Interval
@@ -49,7 +50,7 @@ def terminal_report(report: StudyReport) -> RenderableType:
 
 def markdown_report(report: StudyReport) -> str:
     """Write the report as Markdown."""
-    blocks = [f"## {_escaped(report.title)}"]
+    blocks = [f"## {markdown_text(report.title)}"]
     for title, rows, legend in _sections(report):
         # Names in cells are ids: nothing in them can be read as Markdown.
         cells = [[cell.replace("\n", "<br>") for cell in row] for row in rows]
@@ -130,8 +131,3 @@ def _cell(value: Interval | None, form: str) -> str:
     if value.mean is None:
         return "\n".join(["unscored" if value.unscored else "none", *counts])
     return "\n".join([f"{value.mean:{form}}", ends(value, form), *counts])
-
-
-def _escaped(text: str) -> str:
-    """Keep a title from being read as Markdown or HTML."""
-    return re.sub(r"([\\`*_|<>\[\]#])", r"\\\1", text)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from persbench import __version__
 from persbench.errors import PersbenchError
 from persbench.provenance import versions
+from persbench.records import NOT_RECOMPUTED, SUBMISSION
 from persbench.stock_results import RESULTS
 from persbench.submission.board import Standing, check_against, standing, store
 from persbench.submission.check import check_record
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 
     Notice = Callable[[str], None]
 
-MARK: Final = "submission"
-"""Key in a stored record's `run`: who checked it, and what could not be computed again."""
 LARGEST_SUBMISSION: Final = 512 << 20
 """Bytes, unpacked: four hundred records of the reference world's full set."""
 DECIDING: Final = ("lm-eval", "sacrebleu", "rouge-score", "scikit-learn", "numpy")
@@ -164,7 +163,7 @@ def _checked(path: Path, name: str, examiner: Examiner, findings: Findings, done
     checked: list[Checked] = []
     for one in read:
         recount = check_record(one, examiner, findings)
-        mark = {MARK: {"checked_by": f"persbench {__version__}", "not_recomputed": sorted(recount.left_out)}}
+        mark = {SUBMISSION: {"checked_by": f"persbench {__version__}", NOT_RECOMPUTED: sorted(recount.left_out)}}
         record = replace(one.record, run=one.record.run | mark)
         checked.append(Checked(record, name, recount, one.rows))
     return checked

@@ -24,6 +24,7 @@ from typing import Any, Final, Self
 Messages = list[dict[str, str]]
 Response = tuple[int, bytes, dict[str, str]]  # status, body, headers beside the usual ones
 KINDS: Final = ("429", "500", "503", "cut", "cut_body", "empty_body", "malformed", "html", "empty_text")
+IN_A_ROW: Final = 4  # random faults of one conversation at most: fewer than the attempts of a call (8 by default)
 STATUS: Final = {"400": 400, "401": 401, "404": 404, "429": 429, "500": 500, "503": 503}
 
 
@@ -48,13 +49,21 @@ Faults = Callable[[dict[str, Any], int], Fault | None]
 
 
 def random_faults(share: float, seed: int, kinds: Sequence[str] = KINDS) -> Faults:
-    """Let that share of requests fail, in all kinds alike; half of the 429 say when to come again."""
-    drawn, lock = random.Random(seed), threading.Lock()
+    """Let that share of requests fail, in all kinds alike; half of the 429 say when to come again.
 
-    def fault(_: dict[str, Any], __: int) -> Fault | None:
+    Which request meets which fault depends on the threads' order. By chance alone one in a hundred tests would have a
+    call that fails at every attempt.
+    """
+    drawn, lock = random.Random(seed), threading.Lock()
+    failed: Counter[str] = Counter()
+
+    def fault(body: dict[str, Any], _: int) -> Fault | None:
+        key = conversation_key(body)
         with lock:
-            if drawn.random() >= share:
+            if failed[key] >= IN_A_ROW or drawn.random() >= share:
+                failed[key] = 0
                 return None
+            failed[key] += 1
             kind = drawn.choice(kinds)
             # At once, to keep the tests quick.
             return Fault(kind, retry_after="0" if kind == "429" and drawn.random() < 0.5 else None)

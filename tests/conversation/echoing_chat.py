@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import readline
+import signal
 import sys
 import time
 from collections.abc import Generator
+from functools import partial
 
 from persbench.commands.chat_terminal import Terminal
-from persbench.conversation.asks import Ask, Voice
+from persbench.conversation.asks import Ask, Piece, Voice
 from persbench.conversation.chat import Chat
-from persbench.conversation.speech import Piece
 from persbench.errors import PersbenchError
 from persbench.packs.bundled import fake_pack
 from persbench.packs.load import load_pack
@@ -37,6 +40,8 @@ class Echo:
                     yield Piece(word + " ", is_thought=True)
             if text == "fail":
                 raise PersbenchError("its persona and one turn take more than the model's 64 tokens")
+            if text == "interrupt":  # as where Ctrl-C is pressed twice
+                raise KeyboardInterrupt
             if text == "break":
                 raise RuntimeError("out of \x1b[31mmemory")
             if text == "nothing":
@@ -57,6 +62,9 @@ def terminal(speakers: Echo) -> Terminal:
 if __name__ == "__main__":
     if os.isatty(0):
         os.close(os.open(os.ttyname(0), os.O_RDWR))  # makes it this session's terminal, so that Ctrl-C gets here
+    if sys.argv[1:]:
+        # Called between the prompt and the wait for keys; C alone, since Python would act on the signal at once.
+        readline.set_pre_input_hook(partial(ctypes.CDLL(None).kill, os.getpid(), signal.SIGINT))
     chat = terminal(Echo())
     chat.run()
     print("ended")

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tiny_adapter import tiny_adapter, tiny_base
-
 from persbench.conversation.speakers import Ask, Speakers, Voice
 from persbench.models.chat import Message
 from persbench.packs.bundled import fake_pack
@@ -14,14 +12,6 @@ from persbench.packs.load import load_pack
 
 PACK = load_pack(fake_pack())
 ADA, BO = Voice("prompt", "ada", "early"), Voice("prompt", "bo", "late")
-
-
-def tiny_voices(folder: Path) -> Path:
-    """Write a base model and an adapter for each persona of the fake pack."""
-    base = tiny_base(folder / "base")
-    for seed, persona in enumerate(("ada", "bo"), start=1):
-        tiny_adapter(folder / "persllm" / persona, base, persona, seed=seed)
-    return folder
 
 
 def trained(folder: Path) -> list[Voice]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_adapter import tiny_adapter, tiny_base
+from tiny_adapter import tiny_voices
 from typer.testing import CliRunner
 
 from persbench.cli import app
@@ -29,11 +29,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    found = tmp_path_factory.mktemp("converse")
-    base = tiny_base(found / "base")
-    for seed, persona in enumerate(("ada", "bo"), start=1):
-        tiny_adapter(found / "persllm" / persona, base, persona, seed=seed)
-    return found
+    return tiny_voices(tmp_path_factory.mktemp("converse"))
 
 
 def converse(folder: Path, out: Path, *arguments: str) -> str:

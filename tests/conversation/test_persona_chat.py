@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import pty
 import re
-import select
 import subprocess
 import sys
-import time
 import unicodedata
 from pathlib import Path
 
@@ -162,6 +158,15 @@ def test_what_goes_wrong_is_said_and_the_conversation_goes_on(
         assert part in err
 
 
+def test_ctrl_c_pressed_twice_ends_the_chat_as_quit_does(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    speakers, failed, out, _ = scripted(monkeypatch, capsys, "Good morning.", "interrupt", "never said")
+    assert len(speakers.asks) == 2
+    assert failed == 0
+    assert out.endswith("you: interrupt\nAda Crumb: \n")
+
+
 def test_a_conversation_is_saved_for_people_and_programs(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -183,73 +188,6 @@ def test_a_conversation_is_saved_for_people_and_programs(
     assert "nothing was said yet" in err
     assert err.count("already there") == 2
     assert err.count("cannot write") == 3
-
-
-class InTerminal:
-    """A chat in a terminal of its own, with keys pressed from outside."""
-
-    def __init__(self) -> None:
-        self.keys, screen = pty.openpty()
-        self.process = subprocess.Popen(
-            [sys.executable, echoing_chat.__file__],
-            stdin=screen, stdout=screen, stderr=screen, start_new_session=True, env=os.environ | {"TERM": "dumb"},
-        )  # fmt: skip
-        os.close(screen)
-        self.seen = ""
-
-    def press(self, keys: str) -> None:
-        os.write(self.keys, keys.encode())
-
-    def wait_for(self, pattern: str) -> None:
-        self.comes(pattern, seconds=30.0)
-        found = re.search(pattern, self.seen)
-        assert found, self.seen
-        self.seen = self.seen[found.end() :]
-
-    def press_until(self, keys: str, pattern: str) -> None:
-        """Press again where nothing comes of it: a key between the prompt and the wait for keys is not heard."""
-        for _ in range(8):
-            self.press(keys)
-            if self.comes(pattern, seconds=4.0):
-                return
-        self.wait_for(pattern)
-
-    def comes(self, pattern: str, seconds: float) -> bool:
-        """Say whether a text appears in time."""
-        begun = time.monotonic()
-        while not re.search(pattern, self.seen) and time.monotonic() - begun < seconds:
-            if select.select([self.keys], [], [], 0.5)[0]:
-                try:
-                    self.seen += os.read(self.keys, 4096).decode("utf-8", "replace")
-                except OSError:  # the other side has closed
-                    break
-        return re.search(pattern, self.seen) is not None
-
-    def end(self) -> int:
-        code = self.process.wait(timeout=30)
-        os.close(self.keys)
-        return code
-
-
-@pytest.mark.parametrize("end", ["\x03", "\x04", "/quit\n"])
-def test_ctrl_c_stops_a_reply_and_then_ends_the_chat(end: str) -> None:
-    chat = InTerminal()
-    chat.wait_for("you: ")
-    chat.press("slow " + "word " * 60 + "\n")
-    chat.wait_for("Ada Crumb: slow word word")
-    chat.press("\x03")
-    chat.wait_for("stopped; /again")
-    chat.wait_for("you: ")
-    chat.press("slow " + "thought " * 60 + "=> x\n")
-    chat.wait_for("Ada Crumb: .*\\(thinks: .*slow .*thought thought")
-    chat.press("\x03")
-    chat.wait_for("\\)\\s+stopped; /again")
-    chat.wait_for("you: ")
-    chat.press("and now?\n")
-    chat.wait_for("Ada Crumb: and now\\? late 2")
-    chat.wait_for("you: ")
-    chat.press_until(end, "ended")
-    assert chat.end() == 0
 
 
 @pytest.mark.model

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from speaking_voices import ADA, BO, ask, history, speakers, tiny_voices, trained
-from tiny_adapter import tiny_adapter, tiny_base
+from speaking_voices import ADA, BO, ask, history, speakers, trained
+from tiny_adapter import tiny_adapter, tiny_base, tiny_voices
 
 from persbench.conversation.speakers import Ask, Voice
 from persbench.errors import FaultsError, PersbenchError

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 import torch
-from speaking_voices import ADA, ask, speakers, tiny_voices, trained
+from speaking_voices import ADA, ask, speakers, trained
+from tiny_adapter import tiny_voices
 
 from persbench.conversation import speech
+from persbench.conversation.asks import Piece
 from persbench.harness import analysis
 from persbench.harness.seeded import Drawn
 
@@ -109,7 +111,7 @@ def test_a_voice_shows_that_it_thinks_before_anything_is_computed(folder: Path) 
     made.wear(voice, afresh=True)
     before = made.lm.tokens_computed
     pieces = made.aloud(ask(voice))
-    assert next(pieces) == speech.Piece("", is_thought=True)
+    assert next(pieces) == Piece("", is_thought=True)
     assert made.lm.tokens_computed == before
     assert next(pieces).is_thought
     pieces.close()

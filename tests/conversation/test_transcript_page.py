@@ -152,6 +152,7 @@ def test_in_a_browser_nothing_runs_nothing_is_fetched_and_two_systems_show(
     ]
     write_page(tmp_path / "page.html", records, conversation_table(records, world), world)
     tab = chromium.new_page(viewport={"width": width, "height": 900})
+    tab.set_default_timeout(90_000)
     asked: list[str] = []
     faults: list[str] = []
     tab.on("request", lambda request: asked.append(request.url))

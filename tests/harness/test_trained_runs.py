@@ -14,9 +14,9 @@ import torch
 from lm_eval.evaluator import simple_evaluate
 from lm_eval.tasks import TaskManager
 from test_stock import command
-from tiny_adapter import tiny_adapter, tiny_base
+from tiny_adapter import tiny_adapter, tiny_voices
 
-from persbench.errors import PersbenchError, UnknownNameError
+from persbench.errors import FaultsError, PersbenchError, UnknownNameError
 from persbench.harness.run import run
 from persbench.harness.settings import RunSettings
 from persbench.harness.task_index import tasks_folder
@@ -41,11 +41,8 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A base, adapters of two personas, and one that was trained neither analysis nor label."""
-    found = tmp_path_factory.mktemp("trained")
-    base = tiny_base(found / "base")
-    for seed, persona in enumerate(("ada", "bo"), start=1):
-        tiny_adapter(found / "persllm" / persona, base, persona, seed=seed)
-    tiny_adapter(found / "stylized", base, recipe="stylized", analysis=False, temporal=False)
+    found = tiny_voices(tmp_path_factory.mktemp("trained"))
+    tiny_adapter(found / "stylized", found / "base", recipe="stylized", analysis=False, temporal=False)
     return found
 
 
@@ -273,6 +270,33 @@ def test_a_card_that_tells_of_another_is_refused(folder: Path, tmp_path: Path, c
     (path / "card.json").write_text(json.dumps(known | card))
     with pytest.raises(PersbenchError, match=told):
         run(replace(settings(folder, tmp_path / "out"), systems=(f"persllm={path.parent}",), personas=("ada",)), quiet)
+
+
+def test_adapters_without_a_chat_template_are_told_at_once_with_what_to_do(folder: Path, tmp_path: Path) -> None:
+    for persona in ("ada", "bo"):
+        mute = shutil.copytree(folder / "persllm" / persona, tmp_path / "mute" / persona)
+        (mute / "chat_template.jinja").unlink()
+    wanted = replace(settings(folder, tmp_path / "out", tasks=TASKS[:1]), systems=(f"mute={tmp_path / 'mute'}",))
+    with pytest.raises(FaultsError, match="2 faults") as caught:
+        run(wanted, quiet)
+    for persona in ("ada", "bo"):
+        assert f"the tokenizer in {tmp_path / 'mute' / persona} has no chat template" in str(caught.value)
+    assert "copy chat_template.jinja" in str(caught.value)
+    assert not list((tmp_path / "out" / "records").glob("*"))
+
+
+def test_on_a_base_without_a_chat_template_all_speak_plain_text_and_the_signature_says_so(
+    folder: Path, tmp_path: Path
+) -> None:
+    bare = shutil.copytree(folder / "base", tmp_path / "bare")
+    (bare / "chat_template.jinja").unlink()
+    told: list[str] = []
+    wanted = settings(folder, tmp_path / "out", "persllm", personas=("ada",), tasks=TASKS[:1], model=str(bare))
+    (path,) = run(wanted, told.append)
+    assert load_record(path).signature["template"] == "plain"
+    (said,) = [line for line in told if "has no chat template" in line]
+    assert "plain text" in said
+    assert "copy chat_template.jinja" in said
 
 
 def test_a_label_of_several_tokens_is_refused_by_name(folder: Path, tmp_path: Path) -> None:

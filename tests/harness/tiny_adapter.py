@@ -86,3 +86,11 @@ def tiny_adapter(
     }  # fmt: skip
     (folder / "card.json").write_text(json.dumps(told | card))
     return folder
+
+
+def tiny_voices(folder: Path) -> Path:
+    """Write a base model, and an adapter on it for each persona of the fake pack under `persllm`."""
+    base = tiny_base(folder / "base")
+    for seed, persona in enumerate(("ada", "bo"), start=1):
+        tiny_adapter(folder / "persllm" / persona, base, persona, seed=seed)
+    return folder

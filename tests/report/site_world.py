@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import random
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from persbench.report.cells import Cell
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 PACK_HASH = "ab" * 32
 SIGNATURE = {
@@ -118,3 +123,19 @@ def cell(
 def cells(**skills: float) -> list[Cell]:
     """Every named system on both personas."""
     return [cell(system, persona, skill) for system, skill in skills.items() for persona in ("ada", "bo")]
+
+
+@contextmanager
+def watched(chromium: Browser, **settings: Any) -> Iterator[Page]:
+    """A fresh page; fails in the end if anything was written to the console, or asked for off the disk."""
+    context = chromium.new_context(**({"viewport": {"width": 1440, "height": 900}, "color_scheme": "light"} | settings))
+    context.set_default_timeout(90_000)  # a busy machine is no fault
+    opened = context.new_page()
+    wrong: list[str] = []
+    opened.on("console", lambda message: wrong.append(f"console: {message.text}"))
+    opened.on("pageerror", lambda error: wrong.append(f"error: {error}"))
+    opened.on("requestfailed", lambda asked: wrong.append(f"failed: {asked.url}"))
+    opened.on("request", lambda asked: None if asked.url.startswith("file:") else wrong.append(f"asked: {asked.url}"))
+    yield opened
+    context.close()
+    assert wrong == []

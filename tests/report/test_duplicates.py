@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,12 @@ def test_tasks_run_one_after_the_other_stand_on_one_line_without_a_notice() -> N
     (line,) = lines_of(cells)
     assert line.signature["tasks"] == "attitude-1.0@abc,knowledge-1.0@abc"
     assert (line.personas, line.entries["knowledge_acc"].value.n) == (("ada", "bo"), 3)
+
+
+def test_what_nobody_recomputed_is_told_of_the_parts_that_count() -> None:
+    first = replace(cell("1", attitude=[1.0], reply=[1.0]), not_recomputed=("cosine_lift",))
+    partly, wholly = cell("2", attitude=[0.0]), cell("2", attitude=[0.0], reply=[1.0])
+    assert [once_each([first, later])[0][0].not_recomputed for later in (partly, wholly)] == [("cosine_lift",), ()]
 
 
 def test_other_settings_or_another_version_of_a_task_are_never_joined() -> None:

@@ -71,6 +71,8 @@ def test_batches_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = cluster_interval(values, clusters)
     monkeypatch.setattr(stats, "_CELLS", 28)  # 7 resamples at a time
     assert cluster_interval(values, clusters) == whole
+    monkeypatch.setattr(stats, "_KEPT", 28)  # and none are kept
+    assert cluster_interval(values, clusters) == whole
 
 
 def test_nothing_scored_has_no_mean() -> None:

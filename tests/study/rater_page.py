@@ -16,8 +16,8 @@ class RaterPage:
     def __init__(self, browser: Any, url: str, **context: Any) -> None:
         self.url = url
         self.context = browser.new_context(**context)
+        self.context.set_default_timeout(90_000)  # a busy machine is no fault
         self.page = self.context.new_page()
-        self.page.set_default_timeout(15_000)
         self.elsewhere: list[str] = []
         self.complaints: list[str] = []
         self.page.on("request", lambda request: self._went(request.url))

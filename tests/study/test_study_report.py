@@ -187,7 +187,7 @@ def test_the_later_partner(tmp_path: Path) -> None:
 
 def test_markdown_is_whole_and_escapes(report: StudyReport) -> None:
     text = markdown_report(report)
-    assert text.startswith("## A \\| \\<b\\>study\\</b\\>\n")
+    assert text.startswith("## A \\| &lt;b&gt;study&lt;/b&gt;\n")
     for title in ("Ratings and preferences", "Agreement of raters", "One against another", "Raters"):
         assert f"**{title}**" in text
     rows = [line for line in text.splitlines() if line.startswith("| ")]

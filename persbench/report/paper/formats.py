@@ -8,15 +8,13 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from persbench.report.paper.latex import latex
-from persbench.report.paper.visible import visible
+from persbench.visible import markdown_text, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from persbench.report.paper.tables import Document, Field, Row, Table, Value
 
-MARKUP: Final = re.compile(r"([\\`*_|~$]|\](?=[(\[:]))")  # of brackets only those that make a link
-ENTITIES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 FORMULA: Final = tuple("=+-@\uff1d\uff0b\uff0d\uff20")  # what a spreadsheet reads as the beginning of a formula
 SIGNATURE: Final = "signature"
 DIGITS: Final = 6  # of a number in CSV: below that, processors differ in their rounding
@@ -26,9 +24,9 @@ def markdown(document: Document) -> str:
     """Write tables as Markdown, with their notes as lists and the signatures in a code block."""
     blocks: list[str] = []
     for table in document.tables:
-        blocks += [f"**{_escaped(table.title)}**", markdown_grid(table)]
+        blocks += [f"**{markdown_text(table.title)}**", markdown_grid(table)]
         if table.notes:
-            blocks.append("\n".join(f"- {_escaped(note)}" for note in table.notes))
+            blocks.append("\n".join(f"- {markdown_text(note)}" for note in table.notes))
     if document.signatures:
         lines = "\n".join(map(visible, document.signatures))
         fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", lines)), default=0))
@@ -39,7 +37,7 @@ def markdown(document: Document) -> str:
 def markdown_grid(table: Table) -> str:
     """Write a table alone as Markdown, without title and notes."""
     rows = [
-        [_escaped(column.head) for column in table.columns],
+        [markdown_text(column.head) for column in table.columns],
         ["---:" if column.align == "right" else "---" for column in table.columns],
         *[[_markdown_field(field) for field in row.fields] for row in table.rows],
     ]
@@ -47,16 +45,11 @@ def markdown_grid(table: Table) -> str:
 
 
 def _markdown_field(field: Field) -> str:
-    lines = [_escaped(line) for line in field.lines]
+    lines = [markdown_text(line) for line in field.lines]
     if field.strong and lines[0]:
         lines[0] = f"**{lines[0]}**"
     told = "<br>".join(lines)
     return f"({told})" if field.grey else told
-
-
-def _escaped(text: str) -> str:
-    shown = "".join(ENTITIES.get(char, char) for char in visible(text))
-    return MARKUP.sub(r"\\\1", shown)
 
 
 def csv_text(document: Document) -> str:

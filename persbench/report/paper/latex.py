@@ -6,7 +6,7 @@ import re
 from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
-from persbench.report.paper.visible import visible
+from persbench.visible import visible
 
 if TYPE_CHECKING:
     from persbench.report.paper.tables import Column, Document, Field, Row, Table

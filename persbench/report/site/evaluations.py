@@ -58,6 +58,11 @@ class Evaluation:
         """Facts behind its numbers, those of all personas joined."""
         return next((line.signature for line in self.lines.values()), dict(self.cells[0].signature))
 
+    def not_recomputed(self, persona: str = EVERYONE) -> str:
+        """Return the metrics of a submission that nobody computed again, over one persona or all; empty if none."""
+        own = [cell for cell in self.cells if persona in {EVERYONE, cell.persona}]
+        return ", ".join(sorted({name_of(name) for cell in own for name in cell.not_recomputed}))
+
     @property
     def is_floor(self) -> bool:
         """Whether it is a rule that is shown and not held to chance."""

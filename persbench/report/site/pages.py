@@ -155,6 +155,7 @@ def _environment() -> Environment:
     )
     env.globals |= {"page_of": page_of, "families": FAMILIES, "EVERYONE": EVERYONE, "task_titles": TITLES, "zip": zip}
     env.filters["name"] = name_of
+    env.tests["unchecked"] = Evaluation.not_recomputed
     return env
 
 

@@ -56,6 +56,16 @@ def test_each_table_in_each_format_the_same_twice(table: str, records: Path, tmp
     assert not [path for path in tmp_path.iterdir() if path.name.endswith(".part")]
 
 
+def test_one_command_writes_several_files(records: Path, tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("all.md", "all.tex", "all.csv")]
+    done = run("main", records, *(word for path in files for word in ("--out", path)))
+    assert done.exit_code == 0, done.exception
+    assert "next:" not in done.stderr  # there is no other format
+    for path, style in zip(files, ("markdown", "latex", "csv"), strict=True):
+        assert run("main", records, "--format", style).stdout == path.read_text("utf-8")
+    assert "stands twice" in refused("main", records, "--out", files[0], "--out", files[0])
+
+
 def test_main_and_ablation_name_their_tables(records: Path) -> None:
     assert "**partly confirmed**" in run("main", records).stdout  # the other systems are missing
     assert "| 1 | Training beats prompting. | **confirmed** | 6 confirmed |" in run("main", records).stdout

@@ -26,8 +26,8 @@ from persbench.report.paper.tables import (
     score,
     text,
 )
-from persbench.report.paper.visible import visible
 from persbench.scoring.stats import Interval
+from persbench.visible import visible
 
 HOSTILE = (
     "<script>alert(1)</script>",

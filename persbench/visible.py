@@ -1,11 +1,14 @@
-"""Text that can be shown in one line: what cannot be printed, or would turn the line around, is written as its code."""
+"""Text that can be shown in one line: what cannot be printed, or would be read as markup, is written as its code."""
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Final
 
 LONGEST: Final = 2000  # no name, note or signature comes near; a text beyond it is a fault or an attack
+MARKUP: Final = re.compile(r"([\\`*_|~$]|\](?=[(\[:]))")  # of brackets only those that make a link
+ENTITIES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 TURNING: Final = frozenset({"Cf", "Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
@@ -21,6 +24,12 @@ def visible(text: str) -> str:
     """
     cut = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
     return "".join(_shown(char) for char in cut)
+
+
+def markdown_text(text: str) -> str:
+    """Return a text as Markdown that shows it as it is, on one line: a system's name may hold anything."""
+    shown = "".join(ENTITIES.get(char, char) for char in visible(text))
+    return MARKUP.sub(r"\\\1", shown)
 
 
 def _shown(char: str) -> str:
