@@ -125,14 +125,10 @@ class ReplySorter:
         found: list[ReplyClass | None] = [None] * len(cases)
         if said:
             asked = [cases[i] for i in said]
-            labelled = asked == [row.case for row in self._rows]  # an examination by the labelled replies themselves
-            rows = self._evidence if labelled else evidence(asked, self._embedder)
-            unseen = [self._fold.get(case.item) for case in asked]
-            for fold in dict.fromkeys(unseen):  # one by one a prediction takes a hundred times as long
-                own = [place for place, other in enumerate(unseen) if other == fold]
-                classes = self._model(fold).predict(rows[own], [asked[place].reply for place in own])
-                for place, sorted_as in zip(own, classes, strict=True):
-                    found[said[place]] = sorted_as
+            own = asked == [row.case for row in self._rows]  # an examination by the labelled replies themselves
+            rows = self._evidence if own else evidence(asked, self._embedder)
+            for i, row in zip(said, rows, strict=True):
+                found[i] = self._model(self._fold.get(cases[i].item)).predict(row, cases[i].reply)
         return found
 
     @cached_property
@@ -157,9 +153,9 @@ class _Fitted:
         self._model = LogisticRegression(C=STRENGTH, max_iter=5000)
         self._model.fit(self._columns(known, [r.case.reply for r in rows]), [r.label for r in rows])
 
-    def predict(self, rows: NDArray[np.float64], texts: list[str]) -> list[ReplyClass]:
-        """Return the likeliest class of each reply."""
-        return [_CLASSES[str(name)] for name in self._model.predict(self._columns(rows, texts))]
+    def predict(self, row: NDArray[np.float64], text: str) -> ReplyClass:
+        """Return the likeliest class of one reply."""
+        return _CLASSES[str(self._model.predict(self._columns(row[None], [text]))[0])]
 
     def _columns(self, rows: NDArray[np.float64], texts: list[str]) -> NDArray[np.float64]:
         dense, unit = self._scale.transform(rows[:, : self._dense]), rows[:, self._dense :]

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from shallow_model import shallow_model
 from transformers.utils.import_utils import is_serve_available
 
 from persbench.harness.run import run
 from persbench.harness.settings import RunSettings
+from persbench.models.fetch import fetch_model
 from persbench.records import load_record
 
 COMMAND = Path(sys.executable).with_name("transformers")
@@ -36,17 +36,12 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return shallow_model(tmp_path_factory.mktemp("shallow"))
-
-
-@pytest.fixture(scope="module")
-def url(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     log = tmp_path_factory.mktemp("serve") / "log"
-    command = [str(COMMAND), "serve", str(model), "--host", "127.0.0.1", "--port", str(port)]
+    command = [str(COMMAND), "serve", str(fetch_model()), "--host", "127.0.0.1", "--port", str(port)]
     with log.open("w") as told:
         server = subprocess.Popen(
             [*command, "--device", "cpu", "--dtype", "float32"],
@@ -72,28 +67,25 @@ def _wait(health: str, server: subprocess.Popen[Any], log: Path) -> None:
     pytest.fail(f"no answer in {PATIENCE} s: {log.read_text('utf-8')[-2000:]}")
 
 
-def played(out: Path, model: Path, pack: Path, **more: Any) -> dict[str, Any]:
-    """Run two tasks of the fake pack on the default model's first layers, one item each."""
+def played(out: Path, pack: Path, **more: Any) -> dict[str, Any]:
+    """Run two tasks of the fake pack on the default model, one item each."""
     settings = RunSettings(
-        model=str(model), pack=pack, out=out, systems=("prompt",), personas=("ada",), tasks=TASKS,
+        model=str(fetch_model()), pack=pack, out=out, systems=("prompt",), personas=("ada",), tasks=TASKS,
         limit=1, batch_size=1, device="cpu", **more,
     )  # fmt: skip
     (path,) = run(settings, lambda _: None)
     return load_record(path).tasks
 
 
-def test_a_real_server_plays_the_same_dialogue_as_local_weights(
-    url: str, model: Path, tmp_path: Path, short_talks: Path
-) -> None:
+def test_a_real_server_plays_the_same_dialogue_as_local_weights(url: str, tmp_path: Path, short_talks: Path) -> None:
     # Some servers refuse a special token as a stop string; ordinary text that nobody says passes everywhere.
     served = played(
         tmp_path / "served",
-        model,
         short_talks,
         backend="local-chat-completions",
         model_args={"base_url": url, "eos_string": "<end of reply>"},
     )
-    local = played(tmp_path / "local", model, short_talks, backend="hf", dtype="float32")
+    local = played(tmp_path / "local", short_talks, backend="hf", dtype="float32")
     (talk,) = served["persbench_consistency_gen"]["samples"]
     said = [exchange["reply"] for exchange in talk["transcripts"]["talk"]]
     assert len(said) == 2 and all(said) and not talk["faults"]  # noqa: PT018 - one dialogue, whole
