@@ -20,7 +20,7 @@ TOKENS = [5 + i * 7 % 90 for i in range(24)]
 INPUTS = [TOKENS[:12], TOKENS[:8] + TOKENS[14:20], TOKENS[:8] + TOKENS[18:24], TOKENS[:4] + TOKENS[20:]]
 WANTED = [[7, 8], [9, 10], [11, 12], [13, 14]]
 # How much further sharing may move replies in bfloat16 than the model's own cache moves them: a tuned model is sharper,
-# and rounding moves it further. Measured on SmolLM2-135M and three adapters: the right mask 1.3-2.0 times as far, a mask
+# and rounding moves it further. Measured on SmolLM2-135M and three adapters: the right mask 1.3-2.0 times as far, one
 # that hides a row's first token 3.6-7.0 times, one that shows every place 6.6-10.7 times.
 LOUDER = 2.7
 
