@@ -133,7 +133,7 @@ def compare(hf: Any, ours: Any, meters: dict[str, Meter], work: Work, *, ours_fi
         results[name] = perform(lm, work, sampled=name == "hf")
         results[name + "_tokens"] = meters[name].tokens
         results[name + "_forward"] = meters[name].seconds
-    inputs = [sum(hf._encode_pair(*request.args), [])[:-1] for request in work.scored]  # noqa: SLF001, RUF017
+    inputs: list[list[int]] = [sum(hf._encode_pair(*request.args), [])[:-1] for request in work.scored]  # noqa: SLF001, RUF017
     drawn = [work.scored.index(request) for request in work.sample] or range(len(work.scored))
     scale = sum(map(len, inputs)) / sum(len(inputs[i]) for i in drawn) if inputs else 1.0
     (seconds, scores, replies), (fast, our_scores, our_replies) = results["hf"], results["ours"]

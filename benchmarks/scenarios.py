@@ -113,7 +113,7 @@ def dialogues(_: Any, pack: Pack) -> list[Work]:
 
 
 def _context(lm: Any, row: dict[str, Any]) -> str:
-    return render(row["messages"], lm.apply_chat_template).context
+    return str(render(row["messages"], lm.apply_chat_template).context)
 
 
 SCENARIOS = {"choices": choices, "who_said": who_said, "dialogues": dialogues, "reply": reply}

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Every committed table, figure and page from the committed records alone, byte for byte: no model, no network, one minute.
 #
-#   leaderboard/rebuild.sh            # into leaderboard/: tables/, figures/, site/
+#   leaderboard/rebuild.sh            # into leaderboard/: RESULTS.md, tables/, figures/, site/
 #   leaderboard/rebuild.sh FOLDER     # the same beside it, to compare (a test does)
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -10,11 +10,15 @@ records=$here/records
 export LC_ALL=C.UTF-8 COLUMNS=160
 
 mkdir -p "$out/tables"
+python "$here/results.py" "$records" --out "$out/RESULTS.md"
 persbench report table "$records" --format markdown > "$out/tables/board.md"
 persbench report compare "$records" --baseline prompt > "$out/tables/compare.md"
 persbench report confusion "$records" > "$out/tables/confusion.md"
 for name in main ablation; do
   persbench paper "$name" "$records" --out "$out/tables/$name.md" --out "$out/tables/$name.tex" --out "$out/tables/$name.csv"
 done
+talks=$out/tables/conversations     # its page is written with either table
+persbench report conversations "$here" --format csv --page "$talks.html" > "$talks.csv"
+persbench report conversations "$here" --format markdown --page "$talks.html" > "$talks.md"
 persbench report figures "$records" --formats png,svg --out "$out/figures"
 persbench leaderboard build "$records" --out "$out/site"

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 LEADERBOARD = Path(__file__).parent.parent / "leaderboard"
-PARTS = ("tables", "figures", "site")
+PARTS = ("RESULTS.md", "tables", "figures", "site")
 
 
 def files_below(folder: Path) -> dict[str, bytes]:
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for part in PARTS
-        for path in sorted((folder / part).rglob("*"))
+        for path in sorted([folder / part, *(folder / part).rglob("*")])
         if path.is_file()
     }
 
@@ -40,3 +40,4 @@ def test_every_committed_table_figure_and_page_follows_from_the_records(tmp_path
     assert not other, f"leaderboard/rebuild.sh gives other bytes: {', '.join(other)}"
     assert {name.partition("/")[0] for name in found} == set(PARTS)
     assert {f"tables/main.{ending}" for ending in ("md", "tex", "csv")} <= found.keys()
+    assert {f"tables/conversations.{ending}" for ending in ("md", "csv", "html")} <= found.keys()

@@ -92,10 +92,10 @@ def main() -> None:
     print("\n(margins in hundredths of a nat per byte)")
     ran = [part for part, form in FORMS.items() if any(map(form.fullmatch, found))]
     for part in [options.part] if options.part else ran:
-        name = chosen(found, part)
-        print(f"chosen: {name.string}")
+        best = chosen(found, part)
+        print(f"chosen: {best.string}")
         if options.recipe:
-            write(options.recipe, part, name.groupdict())
+            write(options.recipe, part, best.groupdict())
 
 
 if __name__ == "__main__":

@@ -125,8 +125,9 @@ class ReplySorter:
         found: list[ReplyClass | None] = [None] * len(cases)
         if said:
             asked = [cases[i] for i in said]
-            own = asked == [row.case for row in self._rows]  # an examination by the labelled replies themselves
-            rows = self._evidence if own else evidence(asked, self._embedder)
+            known = {row.case: place for place, row in enumerate(self._rows)}
+            own = known.keys() >= set(asked)  # an examination by the labelled replies themselves
+            rows = self._evidence[[known[case] for case in asked]] if own else evidence(asked, self._embedder)
             for i, row in zip(said, rows, strict=True):
                 found[i] = self._model(self._fold.get(cases[i].item)).predict(row, cases[i].reply)
         return found

@@ -1,0 +1,184 @@
+"""Write RESULTS.md from results.md.j2: every number and every quotation in it is looked up in the records.
+
+    python leaderboard/results.py leaderboard/records --out leaderboard/RESULTS.md
+
+In the template (Jinja) stand prose and calls: `score("prompt", "content")`, `claim("1")`, `grid("comparisons")`,
+`difference("persllm", "prompt", "content")`, `reply("persllm", "reply/nedda/early/q26")`. A name that is not on the
+board, or an item that is not in the records, ends with an error: nothing is left blank. Methods of `Results` are all
+that a template may call.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from jinja2 import Environment, StrictUndefined, UndefinedError
+
+from persbench.errors import PersbenchError
+from persbench.packs.bundled import resolve_pack
+from persbench.packs.load import load_pack
+from persbench.records import write_atomic
+from persbench.report.board import columns, lines_of, table_titles
+from persbench.report.cells import load_cells
+from persbench.report.compare import compare_pairs, item_pairs, p_text, persona_gaps
+from persbench.report.paper.claims import outcomes
+from persbench.report.paper.formats import markdown_grid
+from persbench.report.paper.grouping import by_system
+from persbench.report.paper.main import main_document, surface_wins
+from persbench.report.paper.wording import difference_text, signed, tally
+from persbench.report.table import ends, number
+from persbench.visible import markdown_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from persbench.report.board import Column, Line
+    from persbench.report.compare import Comparison
+    from persbench.samples import Row
+
+TEMPLATE: Final = Path(__file__).parent / "results.md.j2"
+
+
+class Results:
+    """What the template may ask of a folder of records.
+
+    Args:
+        folder: Records of one model, one setting a system and persona.
+
+    Raises:
+        PersbenchError: A record cannot be read.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._cells, faults = load_cells(folder)
+        if faults:
+            raise PersbenchError("; ".join(map(str, faults)))
+        self._groups = by_system(self._cells)
+        self._pack = load_pack(resolve_pack(None))
+
+    @cached_property
+    def _lines(self) -> dict[str, list[Line]]:
+        return {table: lines_of(self._cells, table) for table in table_titles()}
+
+    @cached_property
+    def _grids(self) -> dict[str, str]:
+        return {table.name: markdown_grid(table) for table in main_document(self._cells).tables}
+
+    def systems(self) -> list[str]:
+        """Return the systems that are measured."""
+        return list(self._groups)
+
+    def grid(self, name: str) -> str:
+        """Return a table of `persbench paper main`: main, abstract, claims or comparisons."""
+        return self._grids[name]
+
+    def claim(self, name: str) -> str:
+        """Return the verdict on one of the protocol's claims, and how its headlines fell."""
+        decided = {one.claim: one for one in outcomes(self._cells, surface=surface_wins(self._lines["board"]))}[name]
+        return f"**{decided.verdict}** ({tally(decided)})"
+
+    def score(self, system: str, name: str, table: str = "board") -> str:
+        """Return a number of the board with its interval; `name` is the column's, as it is read."""
+        column = self._column(name, table)
+        found = next(line for line in self._lines[table] if line.system == system).entries[column.metric].value
+        return f"{number(found.mean, column.format)} {ends(found, column.format)}"
+
+    def difference(self, system: str, baseline: str, name: str, table: str = "board") -> str:
+        """Return a paired difference with its interval and its sign count."""
+        one = self._compared(system, baseline, self._column(name, table))
+        return f"{difference_text(one.found.interval, one.column.format)}, {one.signs.text} personas"
+
+    def p(self, system: str, baseline: str, name: str, table: str = "board") -> str:
+        """Return the p of a paired permutation test, not adjusted."""
+        return p_text(self._compared(system, baseline, self._column(name, table)).found.p)
+
+    def by_persona(self, system: str, baseline: str, name: str, table: str = "board") -> str:
+        """Return each persona's own mean difference."""
+        column = self._column(name, table)
+        gaps = persona_gaps(item_pairs(self._groups[system], self._groups[baseline], column))
+        return ", ".join(
+            f"{persona} {'unscored' if gap is None else signed(gap, column.format)}" for persona, gap in gaps.items()
+        )
+
+    def question(self, item: str) -> str:
+        """Return the words of a shared question by the id of any item about it."""
+        wanted = item.rpartition("/")[2]
+        return next(question.text for question in self._pack.questions if question.id == wanted)
+
+    def reply(self, system: str, item: str) -> str:
+        """Return what a system said to one item, its analysis first where it wrote one, as a quotation."""
+        return f"> {_spoken(self._row(system, item))}"
+
+    def dialogue(self, system: str, item: str, turns: int) -> str:
+        """Return the first turns of a live dialogue as a quotation: what was said to the system, and its replies."""
+        script = next(iter(self._row(system, item)["transcripts"].values()))
+        lines = [
+            line
+            for turn in script[:turns]
+            for line in (f"> **they:** {_one_line(turn['user'])}", f"> **{markdown_text(system)}:** {_spoken(turn)}")
+        ]
+        return "  \n".join(lines)
+
+    def _row(self, system: str, item: str) -> Row:
+        rows = (row for cell in self._groups[system] for task in cell.tasks.values() for row in task)
+        return next(row for row in rows if row["id"] == item)
+
+    def _column(self, name: str, table: str) -> Column:
+        return next(column for column in columns(table) if column.name == name)
+
+    def _compared(self, system: str, baseline: str, column: Column) -> Comparison:
+        return compare_pairs(system, column, item_pairs(self._groups[system], self._groups[baseline], column))
+
+
+def _spoken(turn: Mapping[str, Any]) -> str:
+    thought = turn.get("analysis") or next(iter(turn.get("analyses") or []), None)
+    told = [f"*({_one_line(thought)})*"] if thought else []
+    return " ".join([*told, _one_line(turn["reply"]) or "(nothing)"])
+
+
+def _one_line(text: str) -> str:
+    return markdown_text(" ".join(text.split()))
+
+
+def render(folder: Path, template: str) -> str:
+    """Fill a template in.
+
+    Args:
+        folder: Of records.
+        template: Text of it.
+
+    Raises:
+        PersbenchError: The template asks for what the records do not hold.
+    """
+    results = Results(folder)
+    environment = Environment(
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        autoescape=False,  # noqa: S701 - Markdown; quotations escape themselves
+    )
+    asked: dict[str, Any] = {name: getattr(results, name) for name in dir(results) if not name.startswith("_")}
+    try:
+        return environment.from_string(template).render(asked)
+    except (StopIteration, RuntimeError, LookupError, ValueError, UndefinedError) as error:
+        raise PersbenchError(f"the template asks for what {folder} does not hold: {error!r}") from error
+
+
+def main() -> None:
+    """Read the command line, write the file."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    wanted = parser.parse_args()
+    try:
+        write_atomic(wanted.out, render(wanted.folder, TEMPLATE.read_text(encoding="utf-8")).encode())
+    except PersbenchError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

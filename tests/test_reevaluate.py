@@ -1,0 +1,80 @@
+"""Evaluating a cell of the board again, and telling what differs."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from persbench.errors import PersbenchError
+from persbench.records import load_record
+
+LEADERBOARD = Path(__file__).parent.parent / "leaderboard"
+RECORDS = LEADERBOARD / "records" / "seed1"
+
+
+@pytest.fixture(scope="module")
+def reevaluate() -> Any:
+    spec = importlib.util.spec_from_file_location("leaderboard_reevaluate", LEADERBOARD / "reevaluate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_cell_without_a_model_gives_its_record_again(tmp_path: Path) -> None:
+    script = LEADERBOARD / "reevaluate.py"
+    done = subprocess.run(
+        [sys.executable, script, RECORDS, "--cell", "sanity-random__nedda", "--out", tmp_path],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith(": the same record again\n")
+
+
+def test_a_number_and_a_word_that_differ_are_named(reevaluate: Any) -> None:
+    record = load_record(RECORDS / "records" / "prompt__nedda.json.gz")
+    assert reevaluate.compare(record, record) == []
+    other = load_record(RECORDS / "records" / "prompt__nedda.json.gz")
+    costume, reply = (other.tasks[f"persbench_{name}"]["samples"][0] for name in ("costume", "reply"))
+    costume["loglikelihoods"][1] += 0.5
+    reply["reply"] = "Something else."
+    found = dict(reevaluate.compare(record, other))
+    assert found == {
+        f"/tasks/persbench_costume/samples/{costume['id']}/loglikelihoods/1": "by 5.0e-01",
+        f"/tasks/persbench_reply/samples/{reply['id']}/reply": found[
+            f"/tasks/persbench_reply/samples/{reply['id']}/reply"
+        ],
+    }
+    assert found.popitem()[1].endswith("became 'Something else.'")
+    told = reevaluate.report(record, reevaluate.compare(record, other))
+    assert "2 values differ" in told
+    assert "1 in persbench_costume" in told
+    shorter = dataclasses.replace(record, tasks={k: v for k, v in record.tasks.items() if k != "persbench_reply"})
+    assert reevaluate.compare(record, shorter) == [("/tasks/persbench_reply", "only in the record")]
+
+
+def test_a_draw_is_of_a_model_and_can_be_repeated(reevaluate: Any) -> None:
+    names = {reevaluate.drawn(RECORDS, None, seed).name for seed in range(20)}
+    assert len(names) > 3
+    assert not any(name.startswith("sanity") for name in names)
+    assert reevaluate.drawn(RECORDS, None, 7) == reevaluate.drawn(RECORDS, None, 7)
+
+
+def test_a_trained_cell_without_adapters_and_an_unknown_one_are_refused(reevaluate: Any, tmp_path: Path) -> None:
+    record = load_record(RECORDS / "records" / "prompt__nedda.json.gz")
+    trained = dataclasses.replace(record, system="mine", signature={**record.signature, "adapter": "0" * 8})
+    with pytest.raises(PersbenchError, match="--adapters"):
+        reevaluate.command_of(trained, None, None, tmp_path)
+    assert f"mine={tmp_path}" in reevaluate.command_of(trained, tmp_path, None, tmp_path)
+    with pytest.raises(PersbenchError, match="holds no record nobody__nedda"):
+        reevaluate.drawn(RECORDS, "nobody__nedda", 0)

@@ -1,0 +1,80 @@
+"""RESULTS.md: every number and quotation is looked up in the records, and what they do not hold is an error."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from persbench.errors import PersbenchError
+from persbench.report.cells import load_cells
+
+LEADERBOARD = Path(__file__).parent.parent / "leaderboard"
+RECORD = LEADERBOARD / "records" / "seed1" / "records" / "prompt__nedda.json.gz"
+
+
+@pytest.fixture(scope="module")
+def results() -> Any:
+    spec = importlib.util.spec_from_file_location("leaderboard_results", LEADERBOARD / "results.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    records = tmp_path_factory.mktemp("board") / "records"
+    records.mkdir()
+    shutil.copy(RECORD, records)
+    return records.parent
+
+
+def test_the_prose_bears_no_number_of_its_own() -> None:
+    text = (LEADERBOARD / "results.md.j2").read_text(encoding="utf-8")
+    prose = re.sub(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}|`[^`]*`|\(http[^)]*\)|arXiv [\d.]+", "", text, flags=re.DOTALL)
+    assert re.findall(r"\d*\.\d+|\d+ ?%|\d+/\d+", prose) == []
+
+
+def test_scores_are_the_means_of_the_records(results: Any, folder: Path) -> None:
+    (cell,), faults = load_cells(folder)
+    assert not faults
+    values = [row["metrics"]["content_acc"] for row in cell.tasks["persbench_costume"]]
+    mean = sum(value for value, scored in values if scored) / sum(scored for _, scored in values)
+    written = results.render(folder, '{{ score("prompt", "content") }}')
+    assert written.startswith(f"{mean:.2f} [")
+
+
+def test_quotations_are_the_words_of_the_records(results: Any, folder: Path) -> None:
+    (cell,), _ = load_cells(folder)
+    row = next(row for row in cell.tasks["persbench_reply"] if row["reply"].isascii() and len(row["reply"]) > 40)
+    written = results.render(folder, f'{{{{ reply("prompt", "{row["id"]}") }}}}')
+    assert re.sub(r"\W", "", written) == re.sub(r"\W", "", row["reply"])
+    talk = cell.tasks["persbench_consistency"][0]
+    written = results.render(folder, f'{{{{ dialogue("prompt", "{talk["id"]}", 2) }}}}')
+    assert written.count("**they:**") == written.count("**prompt:**") == 2
+    assert written.count("\n") == 3
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        'score("nobody", "content")',
+        'score("prompt", "nothing")',
+        'difference("nobody", "prompt", "content")',
+        'reply("prompt", "reply/nedda/early/q999")',
+        'dialogue("prompt", "consistency/nobody/early/dlg99", 2)',
+        'claim("99")',
+        'grid("nothing")',
+        "nothing",
+        "nothing()",
+    ],
+)
+def test_what_the_records_do_not_hold_is_an_error(results: Any, folder: Path, asked: str) -> None:
+    with pytest.raises(PersbenchError, match="the template asks for what"):
+        results.render(folder, f"{{{{ {asked} }}}}")
