@@ -129,9 +129,9 @@ def _grid(title: str, columns: Columns, lines: Sequence[Line], shown: Sequence[S
     grid.add_column("system", overflow="fold")
     for column in columns:
         grid.add_column(column.title, justify="right", overflow="fold")
-    chances = [next((row[i].chance for row in shown if row[i]), None) for i in range(len(columns))]  # type: ignore[union-attr]
-    if any(chance is not None for chance in chances):
-        grid.add_row("chance", *[number(chance) if chance is not None else "" for chance in chances], style="dim")
+    chances = chance_row(shown)
+    if any(chances):
+        grid.add_row("chance", *chances, style="dim")
     kind = ""
     for i, (line, row) in enumerate(zip(lines, shown, strict=True)):
         if line.kind != kind:
@@ -146,6 +146,16 @@ def _grid(title: str, columns: Columns, lines: Sequence[Line], shown: Sequence[S
     return grid
 
 
+def chance_row(shown: Sequence[Sequence[Entry | None]]) -> list[str]:
+    """Write what a blind guess scores in each column; nothing where that cannot be said.
+
+    Args:
+        shown: (lines, columns) figures.
+    """
+    firsts = [next((entry for entry in column if entry), None) for column in zip(*shown, strict=True)]
+    return [number(one.chance) if one and one.chance is not None else "" for one in firsts]
+
+
 def _cell(entry: Entry | None, style: str) -> str:
     if entry is None:
         return "-"
@@ -158,6 +168,9 @@ def _cell(entry: Entry | None, style: str) -> str:
 def _markdown(columns: Columns, lines: Sequence[Line], shown: Sequence[Sequence[Entry | None]]) -> str:
     head = ["talk", "system", *[column.title for column in columns]]
     rows = [head, ["---", "---"] + ["---:"] * len(columns)]
+    chances = chance_row(shown)
+    if any(chances):
+        rows.append(["", "chance", *chances])
     for line, entries in zip(lines, shown, strict=True):
         cells = [_markdown_cell(entry, column.format) for entry, column in zip(entries, columns, strict=True)]
         rows.append([_plain(line.kind), _plain(line.label), *cells])

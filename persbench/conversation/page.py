@@ -13,7 +13,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from persbench.conversation.judged import JUDGED
-from persbench.conversation.layout import GREY, LEGEND, columns_by_group, counts, ends, number
+from persbench.conversation.layout import GREY, LEGEND, chance_row, columns_by_group, counts, ends, number
 from persbench.conversation.lines import BASELINES, labels_of, pair_of
 from persbench.conversation.measures import SIDES
 from persbench.conversation.views import TalkView, Views, odds_of, shown
@@ -162,7 +162,8 @@ def _table(
     for line, known in zip(lines, entries, strict=True):
         cells = [_cell(known.get(column.name), column.format) for column in columns]
         kinds.setdefault(shown(line.kind), []).append({"label": shown(line.label), "cells": cells})
-    return {"title": title, "columns": columns, "kinds": list(kinds.items()), "notes": notes}
+    chances = chance_row([[known.get(column.name) for column in columns] for known in entries])
+    return {"title": title, "columns": columns, "chances": chances, "kinds": list(kinds.items()), "notes": notes}
 
 
 def _cell(entry: Entry | None, style: str) -> dict[str, str]:
