@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import closing
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from persbench.conversation.asks import Ask, Piece, Said, Voice, parse_voice
@@ -31,6 +32,13 @@ if TYPE_CHECKING:
     from persbench.packs.pack import Pack
 
 __all__ = ["Ask", "Said", "Speakers", "Voice", "parse_voice"]
+
+
+@dataclass
+class _Wardrobe:
+    """What the model has on; speakers that are copies of each other share it, as they share the model."""
+
+    worn: Path | None = None
 
 
 class Speakers:
@@ -93,7 +101,7 @@ class Speakers:
         self.speech = Speech(self.lm, self.chat_template, sampling(max_tokens, temperature, top_p))
         self._heard = Speaker(self.lm, self.chat_template, self.speech.settings)  # knows what fits, and what is a fault
         self.alone = threading.Lock()  # whoever computes holds it
-        self._worn: Path | None = None
+        self._wardrobe = _Wardrobe()
         self._sure: set[Voice] = set()
 
     def role(self, voice: Voice) -> Role:
@@ -115,10 +123,10 @@ class Speakers:
             PersbenchError: The adapter is not one for this voice and this model.
         """
         role = self.role(voice)
-        if afresh or role.adapter != self._worn:
-            self._worn = None  # as it is where putting it on fails
+        if afresh or role.adapter != self._wardrobe.worn:
+            self._wardrobe.worn = None  # as it is where putting it on fails
             use_adapter(self.lm, role.adapter or getattr(self.lm, "loaded_with", None))
-            self._worn = role.adapter
+            self._wardrobe.worn = role.adapter
         if voice not in self._sure:
             asked = [{"persona": voice.persona, "stage": voice.stage}]
             require_adapter(role.cast.system, self.lm, self.pack, asked)

@@ -6,14 +6,17 @@ import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from speaking_voices import ADA, BO, ask, history, speakers, trained
 from tiny_adapter import tiny_adapter, tiny_base, tiny_voices
 
+from persbench.conversation.chat import warm_up
 from persbench.conversation.speakers import Ask, Voice
 from persbench.errors import FaultsError, PersbenchError
+from persbench.harness.adapters import use_adapter
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -169,3 +172,22 @@ def test_the_base_speaks_after_an_adapter_as_if_there_had_been_none(folder: Path
     assert made.replies([ask(ADA, seed=3)]) == alone
     list(made.stream(ask(trained(folder)[1])))
     assert "".join(made.stream(ask(ADA, seed=3))) == alone[0].text
+
+
+def test_who_is_warmed_up_has_put_the_adapter_on_before_the_first_message(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    voice, times = trained(folder)[0], 0
+    made = speakers(folder, voice)
+
+    def counted(lm: Any, home: Path | None) -> None:
+        nonlocal times
+        times += 1
+        use_adapter(lm, home)
+
+    monkeypatch.setattr("persbench.conversation.speakers.use_adapter", counted)
+    warm_up(made, voice)
+    assert times == 1
+    warm = "".join(made.stream(ask(voice)))
+    assert times == 1
+    assert warm == "".join(speakers(folder, voice).stream(ask(voice)))
