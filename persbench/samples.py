@@ -56,6 +56,7 @@ def sample_row(sample: Mapping[str, Any]) -> Row:
         said = doc.get("spoken", responses)  # of a reply that opens with an analysis, what is spoken
         row |= {"reply": said[0]} if len(said) == 1 else {"replies": said}
         row.pop("anchors", None)
+        row.pop("analysis", None)  # it is among `analyses`
     else:
         lls = [_finite(float(pair[0])) for pair in responses]
         row["bytes"] = [len(text.encode()) for text in doc["candidates"]]

@@ -81,7 +81,10 @@ def run(
         Path | None, typer.Option(help="CSV of a personality scale, instead of the pack's trait statements.")
     ] = None,
     analysis: Annotated[
-        str, typer.Option(help="Before what a thinking system is scored on: its own `greedy` analysis, or `none`.")
+        str,
+        typer.Option(
+            help="What a thinking system does first: its own `greedy` analysis, or `none`."
+        ),
     ] = "greedy",
     jobs: Annotated[
         int,

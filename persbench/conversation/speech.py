@@ -13,7 +13,7 @@ from persbench.conversation.asks import Piece
 from persbench.conversation.pieces import Pieces
 from persbench.harness import analysis
 from persbench.harness.seeded import reply_to, said_in, tried
-from persbench.models.trained_form import ANALYSIS_MARK, RESPONSE_MARK, reply_text, split_reply
+from persbench.models.trained_form import RESPONSE_MARK, reply_text, split_reply
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from persbench.harness.rendering import ChatTemplate, Rendered
     from persbench.harness.seeded import Drawn
 
-MARKS: Final = (RESPONSE_MARK, ANALYSIS_MARK)  # either ends what is said after a response mark
 SHOWN: Final = 160  # characters of a model's words in a fault
 
 
@@ -130,7 +129,7 @@ class Speech:
 
     def _saying(self, *, thinks: bool) -> dict[str, Any]:
         """Return generation settings of a response: nothing that comes after a further mark is part of it."""
-        return self.settings | {"until": [*self.settings["until"], *MARKS]} if thinks else self.settings
+        return analysis.saying(self.settings) if thinks else self.settings
 
     def _thoughts(self, contexts: Sequence[Rendered]) -> list[str | Exception | None]:
         """Analyse each context, equal ones once: two seeds of a scenario part only with what is said."""

@@ -1,11 +1,14 @@
-"""The analysis that a trained persona makes before it speaks: a prefill of what is scored, split off what is generated.
+"""The analysis that a trained persona makes before it speaks.
 
-PersLLM (arXiv 2407.12393) trains `[Analysis] ... [Response] ...`. A candidate is a response, so it is scored after the
-model's own analysis; a generated reply is scored, and heard in a dialogue, by its response alone.
+PersLLM (arXiv 2407.12393) trains `[Analysis] ... [Response] ...`. A turn is made in two steps (variant `greedy`): the
+analysis, greedily and cut at `TOKENS`, then the response after it, whatever the task's settings are: a candidate is
+scored there, a reply is generated there. Generated in one go (variant `none`) the turn of a small model often never
+comes to its response. Either way a reply is scored, and heard in a dialogue, by its response alone.
 """
 
 from __future__ import annotations
 
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from persbench.errors import UnknownNameError
@@ -14,10 +17,10 @@ from persbench.harness.rendering import ChatTemplate, Rendered
 from persbench.models.trained_form import ANALYSIS_MARK, RESPONSE_MARK, prefill_text, split_reply
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 TOKENS: Final = 96
-"""Longest analysis; so much more a reply may take that begins with one."""
+"""Longest analysis; so much more a turn may take that is generated in one go."""
 LONGEST: Final = TOKENS + 16
 """Tokens of a prefill: an analysis between its marks."""
 SETTINGS: Final[dict[str, Any]] = {"until": [RESPONSE_MARK], "max_gen_toks": TOKENS, "do_sample": False}
@@ -26,7 +29,7 @@ VARIANTS: Final[tuple[Variant, ...]] = ("greedy", "none")
 
 
 def variant_named(name: str) -> Variant:
-    """Return what stands before a scored candidate: `greedy`, the model's own analysis, or `none`.
+    """Return how a turn is made: `greedy`, the model's own analysis and then the response, or `none`, in one go.
 
     Raises:
         UnknownNameError: Neither.
@@ -68,8 +71,24 @@ def text_of(generation: str) -> str:
 
 
 def prefilled(rendered: Rendered, analysis: str) -> Rendered:
-    """Put an analysis between a context and the candidates that are scored after it."""
+    """Put an analysis between a context and what is scored or generated after it."""
     return Rendered(f"{rendered.context}{rendered.delimiter}{prefill_text(analysis)}", rendered.mode, " ")
+
+
+def turn_text(analysis: str, response: str) -> str:
+    """Put an analysis and what was generated after it together again, as the one turn that they are."""
+    return f"{prefill_text(analysis)} {response}"
+
+
+def turns_of(branches: Sequence[Mapping[str, Any]], replies: Sequence[str]) -> list[str]:
+    """Return whole turns of a document.
+
+    Args:
+        branches: Each with its `analysis`.
+        replies: Generated after these, as many after each.
+    """
+    thoughts = chain.from_iterable(repeat(each["analysis"], len(replies) // len(branches)) for each in branches)
+    return [turn_text(thought, reply) for thought, reply in zip(thoughts, replies, strict=True)]
 
 
 def responses(doc: dict[str, Any], replies: Sequence[Any], lm: Any, limit: int) -> list[str]:
@@ -100,6 +119,11 @@ def within(lm: Any, response: str, limit: int) -> str:
         return response
     tokens = lm.tok_encode(response)
     return response if len(tokens) <= limit else str(lm.tok_decode(tokens[:limit])).strip()
+
+
+def saying(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return generation settings of a response after an analysis: what comes after a further mark is no part of it."""
+    return settings | {"until": [*settings.get("until", []), RESPONSE_MARK, ANALYSIS_MARK]}
 
 
 def with_room(settings: dict[str, Any], *, analysis: bool) -> dict[str, Any]:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from persbench.errors import PersbenchError
 from persbench.harness import analysis
 from persbench.harness.anchors import anchor_documents
 from persbench.harness.backend import require_loglikelihoods
@@ -31,8 +29,8 @@ def both(*names: str) -> dict[str, bool]:
 class ChoiceTask(PersonaTask):
     """A choice among authored candidates by log-likelihood per UTF-8 byte, anchored and raw.
 
-    A system that thinks before it speaks makes its own analysis first, greedily, and each candidate is scored after it;
-    `--metadata '{"analysis": "none"}'` scores it as the turn's beginning instead.
+    A candidate of a system that thinks is scored after the model's own analysis; `--metadata '{"analysis": "none"}'`
+    scores it as the turn's beginning instead.
     """
 
     def prepare(self, documents: list[Document], lm: Any, chat_template: ChatTemplate | None) -> None:
@@ -52,37 +50,10 @@ class ChoiceTask(PersonaTask):
     def unfold(self, documents: list[Document], lm: Any, chat_template: ChatTemplate | None) -> None:
         """Make the branches that only the model can make, by live dialogue; nothing by default."""
 
-    @property
-    def prefills(self) -> bool:
-        """Whether candidates are scored after the model's own analysis."""
-        variant = analysis.variant_named((self.config.metadata or {}).get("analysis", analysis.VARIANTS[0]))
-        return self.system.analysis and variant == "greedy"
-
-    def contexts(self, documents: list[Document], lm: Any, chat_template: ChatTemplate | None) -> list[list[Rendered]]:
-        """Render every branch, and let the model think in all of them at once where its system does.
-
-        Raises:
-            PersbenchError: It must think, and cannot be reached.
-        """
-        plain = super().contexts(documents, lm, chat_template)
-        if not self.prefills:
-            return plain
-        if lm is None:
-            raise PersbenchError(
-                f"{self.task_name} asks the model for its analysis, and reaches it through the chat template alone: "
-                "add --apply_chat_template, or use `persbench run`."
-            )
-        found = iter(analysis.analyses(list(chain.from_iterable(plain)), lm, chat_template))
-        for doc in documents:
-            for branch in branches_of(doc):
-                branch["analysis"] = next(found)
-        pairs = [zip(row, branches_of(doc), strict=True) for row, doc in zip(plain, documents, strict=True)]
-        return [[analysis.prefilled(rendered, branch["analysis"]) for rendered, branch in row] for row in pairs]
-
     def room(self, doc: Document, lm: Any) -> int:
         """Return the tokens of the longest candidate, and of an analysis before it."""
         longest = max(text_tokens(lm, text) for text in doc["candidates"])
-        return longest + (analysis.LONGEST if self.prefills else 0)
+        return longest + (analysis.LONGEST if self.thinks_first else 0)
 
     def requests(self, doc: Document, contexts: list[Rendered]) -> list[Asked]:
         """Ask for each candidate's log-likelihood in each branch."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from persbench.errors import PersbenchError
-from persbench.harness.analysis import TOKENS, within
+from persbench.harness import analysis
 from persbench.harness.anchors import request_key, require_untuned
 from persbench.harness.asking import generated
 from persbench.harness.fitting import Fitted, fitted, window
@@ -67,9 +67,10 @@ class Speaker:
     Args:
         lm: lm-eval model.
         chat_template: Its bound `apply_chat_template`, or None for plain text.
-        settings: Generation settings of a reply, with its analysis where it opens with one.
+        settings: Generation settings of a reply, without its analysis.
         store: Replies of the untuned model without a persona, looked up first and added to; None for none.
-        analysis: Whether replies open with an analysis: it is kept, and not heard.
+        thinks: How a turn with an analysis is made (see `analysis`), of which the response alone is heard; None where
+            the model makes none.
         known: Replies that this model gave before, as `said` of another speaker with the same settings.
     """
 
@@ -80,11 +81,14 @@ class Speaker:
         settings: dict[str, Any],
         store: AnchorStore | None = None,
         *,
-        analysis: bool = False,
+        thinks: analysis.Variant | None = None,
         known: Mapping[str, str] | None = None,
     ) -> None:
-        self.lm, self.chat_template, self.settings, self.store = lm, chat_template, settings, store
-        self.analysis = analysis
+        self.lm, self.chat_template, self.store, self.thinks = lm, chat_template, store, thinks
+        self.limit = int(settings["max_gen_toks"])
+        self.settings = (
+            analysis.saying(settings) if thinks == "greedy" else analysis.with_room(settings, analysis=bool(thinks))
+        )
         self.said = dict(known or {})
 
     def play(self, talks: list[Talk]) -> None:
@@ -93,11 +97,12 @@ class Speaker:
         Raises:
             PersbenchError: Not one reply could be had in the first turn: that is no fault of a dialogue.
         """
+        room = int(self.settings["max_gen_toks"]) + (analysis.LONGEST if self.thinks == "greedy" else 0)
         for turn in range(most(self.lm, max((len(talk.turns) for talk in talks), default=0))):
             alive = [talk for talk in talks if not talk.fault and turn < len(talk.turns)]
             asked: list[tuple[Talk, Rendered]] = []
             for talk in alive:
-                found = self.fitting(talk, turn, talk.turns[turn], int(self.settings["max_gen_toks"]))
+                found = self.fitting(talk, turn, talk.turns[turn], room)
                 if found is not None:
                     asked.append((talk, found.rendered))
             replies = self._replies([rendered for _, rendered in asked])
@@ -109,9 +114,9 @@ class Speaker:
     def _hear(self, talk: Talk, ask: str, reply: str | Exception) -> None:
         """Add a reply to its conversation, or the reason why it ends there."""
         thought = None
-        if self.analysis and isinstance(reply, str):
+        if self.thinks and isinstance(reply, str):
             thought, reply = split_reply(reply)
-            reply = within(self.lm, reply, int(self.settings["max_gen_toks"]) - TOKENS)
+            reply = analysis.within(self.lm, reply, self.limit)
         talk.fault = self.fault_in(reply)
         if not talk.fault:
             said = {"user": ask, "reply": str(reply).strip()}
@@ -162,12 +167,20 @@ class Speaker:
         if self.store is not None and contexts:
             require_untuned(self.lm)
         try:
-            return generated(self.lm, [each.context for each in contexts], self.settings, self.chat_template)
+            return self._turns(contexts)
         except Exception as error:  # noqa: BLE001 - whatever a model or an endpoint may raise
             if world_size(self.lm) > 1 or len(contexts) == 1:
                 return [error] * len(contexts)
         # One of them is at fault: each by itself, so that the others are not lost.
         return [self._generate([rendered])[0] for rendered in contexts]
+
+    def _turns(self, contexts: list[Rendered]) -> list[str]:
+        if self.thinks != "greedy":
+            return generated(self.lm, [each.context for each in contexts], self.settings, self.chat_template)
+        thoughts = analysis.analyses(contexts, self.lm, self.chat_template)
+        opened = [analysis.prefilled(*pair).context for pair in zip(contexts, thoughts, strict=True)]
+        said = generated(self.lm, opened, self.settings, self.chat_template)
+        return [analysis.turn_text(*pair) for pair in zip(thoughts, said, strict=True)]
 
     def fault_in(self, reply: str | Exception) -> str:
         """Say why a reply cannot be gone on from, or nothing."""

@@ -53,9 +53,8 @@ class LiveTask(ChoiceTask):
                 f"{self.task_name} talks with the model live, and reaches it through the chat template alone: "
                 "add --apply_chat_template, or use `persbench run`."
             )
-        thinks = self.system.analysis
-        settings = analysis.with_room(self.reply_settings, analysis=thinks)
-        speaker = Speaker(lm, chat_template, settings, analysis=thinks)
+        thinks: analysis.Variant = "greedy" if self.thinks_first else "none"
+        speaker = Speaker(lm, chat_template, self.reply_settings, thinks=thinks if self.system.analysis else None)
         talks = {
             (number, name): Talk(self._compose(doc), turns)
             for number, doc in enumerate(documents)
@@ -86,7 +85,7 @@ class LiveTask(ChoiceTask):
     @property
     def probe_room(self) -> int:
         """Tokens left for what is scored after a probe."""
-        return PROBE_ROOM + (analysis.LONGEST if self.prefills else 0)
+        return PROBE_ROOM + (analysis.LONGEST if self.thinks_first else 0)
 
     @property
     def reply_settings(self) -> dict[str, Any]:

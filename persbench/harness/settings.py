@@ -38,7 +38,7 @@ class RunSettings:
         anchors: Folder of stored anchors; the user's cache by default.
         embedder: Folder or hub id of the sentence embedder for reply overlap; the default one if None.
         instrument: CSV of a personality scale in the place of the pack's trait statements.
-        analysis: What stands before a candidate of a system that thinks: its own `greedy` analysis, or `none`.
+        analysis: How a system that thinks makes its turn, see `persbench.harness.analysis`: `greedy` or `none`.
         jobs: Processes that share the personas, and the cores of the processor.
     """
 

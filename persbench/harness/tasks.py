@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from copy import deepcopy
+from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lm_eval.api.instance import Instance
@@ -80,8 +81,15 @@ class PersonaTask(ConfigurableTask):  # type: ignore[misc]
 
     @property
     def generation_settings(self) -> dict[str, Any]:
-        """Settings of a generated reply, from the task's YAML; one that opens with an analysis may be longer by it."""
-        return analysis.with_room(deepcopy(self.config.generation_kwargs), analysis=self.system.analysis)
+        """Settings of a generated reply, from the task's YAML; a turn with its analysis may be longer by that."""
+        own = deepcopy(self.config.generation_kwargs)
+        return analysis.saying(own) if self.thinks_first else analysis.with_room(own, analysis=self.system.analysis)
+
+    @property
+    def thinks_first(self) -> bool:
+        """Whether the model makes its own analysis before anything is scored or generated (see `analysis`)."""
+        variant = analysis.variant_named((self.config.metadata or {}).get("analysis", analysis.VARIANTS[0]))
+        return self.system.analysis and variant == "greedy"
 
     def doc_iterator(self, **selection: Any) -> Iterator[tuple[int, Document]]:
         """Yield this rank's documents, numbered; a rank without any gets a filler, since lm-eval breaks off there.
@@ -137,7 +145,8 @@ class PersonaTask(ConfigurableTask):  # type: ignore[misc]
             return dict.fromkeys(self.METRICS, pair(None))
         if doc.get("thinks") and results and isinstance(results[0], str):
             limit = int(self.config.generation_kwargs["max_gen_toks"])
-            results = analysis.responses(doc, results, self._lm, limit)
+            turns = analysis.turns_of(branches_of(doc), results) if self.thinks_first else results
+            results = analysis.responses(doc, turns, self._lm, limit)
         return self.score_results(doc, results)
 
     @abstractmethod
@@ -148,8 +157,27 @@ class PersonaTask(ConfigurableTask):  # type: ignore[misc]
         """Do what must be done with the model before requests are made; nothing by default."""
 
     def contexts(self, documents: list[Document], lm: Any, chat_template: ChatTemplate | None) -> list[list[Rendered]]:
-        """Render what the model reads in each branch of each document, cut to its context window."""
-        return [[self.fit(doc, found, lm, chat_template) for found in branches_of(doc)] for doc in documents]
+        """Render what the model reads in each branch of each document, cut to its context window.
+
+        A system that thinks does so in all of them at once; the branches get their `analysis`.
+
+        Raises:
+            PersbenchError: The model must think, and cannot be reached.
+        """
+        plain = [[self.fit(doc, found, lm, chat_template) for found in branches_of(doc)] for doc in documents]
+        if not self.thinks_first:
+            return plain
+        if lm is None:
+            raise PersbenchError(
+                f"{self.task_name} asks the model for its analysis, and reaches it through the chat template alone: "
+                "add --apply_chat_template, or use `persbench run`."
+            )
+        found = iter(analysis.analyses(list(chain.from_iterable(plain)), lm, chat_template))
+        for doc in documents:
+            for branch in branches_of(doc):
+                branch["analysis"] = next(found)
+        pairs = [zip(row, branches_of(doc), strict=True) for row, doc in zip(plain, documents, strict=True)]
+        return [[analysis.prefilled(rendered, branch["analysis"]) for rendered, branch in row] for row in pairs]
 
     def fit(self, doc: Document, found: Document, lm: Any, chat_template: ChatTemplate | None) -> Rendered:
         """Render a branch; pieces that the system can do without are left out where the model has no room for them."""
@@ -169,8 +197,8 @@ class PersonaTask(ConfigurableTask):  # type: ignore[misc]
         return held.rendered
 
     def room(self, doc: Document, lm: Any) -> int:  # noqa: ARG002 - one signature for all
-        """Return how many tokens must be free after a context: those of a reply."""
-        return int(self.generation_settings["max_gen_toks"])
+        """Return how many tokens must be free after a context: those of a reply, and of an analysis before it."""
+        return int(self.generation_settings["max_gen_toks"]) + (analysis.LONGEST if self.thinks_first else 0)
 
     @abstractmethod
     def requests(self, doc: Document, contexts: list[Rendered]) -> list[Asked]:

@@ -63,13 +63,8 @@ def letter_of(reply: str, options: int) -> int | None:
 class TwinTask(ChoiceTask):
     """A choice task asked for letters; a twin names it before the task it is the twin of.
 
-    A system that thinks does so in its reply, and the letter is read off the response.
+    Of a system that thinks the letter is read off the response.
     """
-
-    @property
-    def prefills(self) -> bool:
-        """Nothing is scored by likelihood, so nothing stands before it."""
-        return False
 
     def room(self, doc: Document, lm: Any) -> int:
         """Return the tokens of a reply."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from persbench.errors import PersbenchError, UnknownNameError
 from persbench.harness.adapter_checks import require_card
 from persbench.harness.adapters import adapter_fingerprint
-from persbench.harness.analysis import variant_named
+from persbench.harness.analysis import TOKENS, variant_named
 from persbench.harness.sanity_cells import sanity_systems
 from persbench.harness.settings import SANITY
 from persbench.models.adapter_card import read_card
@@ -50,7 +50,7 @@ class Voice:
                 "adapter": adapter_fingerprint(self.adapter)[:12],
             }
         if self.system.analysis:
-            facts["analysis"] = variant_named(settings.analysis)
+            facts["analysis"] = f"{variant_named(settings.analysis)}/{TOKENS}"
         return facts
 
 

@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from persbench.conversation.pieces import Pieces
-from persbench.conversation.speech import MARKS
-from persbench.models.trained_form import split_reply
+from persbench.models.trained_form import ANALYSIS_MARK, RESPONSE_MARK, split_reply
 
 STOP = "\nUser:"
+MARKS = (RESPONSE_MARK, ANALYSIS_MARK)
 
 
 def heard(text: str, *stops: str) -> tuple[list[str], bool]:
