@@ -17,8 +17,7 @@ persbench report confusion "$records" > "$out/tables/confusion.md"
 for name in main ablation; do
   persbench paper "$name" "$records" --out "$out/tables/$name.md" --out "$out/tables/$name.tex" --out "$out/tables/$name.csv"
 done
-talks=$out/tables/conversations     # its page is written with either table
-persbench report conversations "$here" --format csv --page "$talks.html" > "$talks.csv"
-persbench report conversations "$here" --format markdown --page "$talks.html" > "$talks.md"
+talks=$out/tables/conversations
+persbench report conversations "$here" --out "$talks.md" --out "$talks.csv" --page "$talks.html"
 persbench report figures "$records" --formats png,svg --out "$out/figures"
 persbench leaderboard build "$records" --out "$out/site"

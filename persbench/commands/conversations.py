@@ -8,17 +8,23 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from persbench.commands.console import err_console, next_step, out_console
-from persbench.errors import UnknownNameError
+from persbench.errors import PersbenchError, UnknownNameError
+from persbench.records import write_atomic
 
 if TYPE_CHECKING:
     from persbench.conversation.report import ConversationTable
 
 PAGE = "transcripts.html"
+FILES = (".md", ".csv")
 
 
 def conversations(
     folder: Annotated[Path, typer.Argument(help="What `persbench converse --out` wrote.")],
     style: Annotated[str, typer.Option("--format", help="text, markdown or csv.")] = "text",
+    out: Annotated[
+        list[Path] | None,
+        typer.Option(help="File to write (.md or .csv), as often as files; printed where there is none."),
+    ] = None,
     page: Annotated[
         Path | None, typer.Option(help=f"Where the page of transcripts goes (default: FOLDER/{PAGE}).")
     ] = None,
@@ -29,8 +35,15 @@ def conversations(
     """Say what came of conversations: opinions, voices, repetition, matter; and write a page of all transcripts."""
     if style not in ("text", "markdown", "csv"):
         raise UnknownNameError("format", style, ["text", "markdown", "csv"])
+    for path in out or []:
+        if path.suffix not in FILES or path.is_dir():
+            raise PersbenchError(f"--out {path}: name a file that ends in {' or '.join(FILES)}.")
     table, written = report_conversations(folder, pack, page)
-    if style == "text":
+    for path in out or []:
+        write_atomic(path, (table.csv() if path.suffix == ".csv" else table.markdown()).encode())
+    if out:
+        err_console.print(f"tables: {', '.join(map(str, out))}", highlight=False, markup=False, soft_wrap=True)
+    elif style == "text":
         out_console.print(table.terminal())
     else:
         typer.echo(table.markdown() if style == "markdown" else table.csv(), nl=False)

@@ -82,9 +82,7 @@ def run(
     ] = None,
     analysis: Annotated[
         str,
-        typer.Option(
-            help="What a thinking system does first: its own `greedy` analysis, or `none`."
-        ),
+        typer.Option(help="What a thinking system does first: its own `greedy` analysis, or `none`."),
     ] = "greedy",
     jobs: Annotated[
         int,

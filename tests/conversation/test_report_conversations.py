@@ -102,6 +102,13 @@ def test_csv_holds_every_figure_of_all_and_of_each(pack: Pack, tmp_path: Path) -
     (bo,) = [r for r in rows if (r["kind"], r["persona"], r["metric"]) == ("opposed", "bo", "own_stance")]
     assert (bo["mean"], bo["n"], bo["unscored"]) == ("", "0", "2")  # unscored is empty, and no zero
     assert "pack:fake-1@" in stance["signature"]
+    files = [word for name in ("t.csv", "t.md") for word in ("--out", tmp_path / name)]
+    both = persbench("report", "conversations", run, "--pack", fake_pack(), *files)
+    assert both.exit_code == 0, both.output
+    assert (tmp_path / "t.csv").read_text("utf-8") == result.stdout
+    assert "|  | chance | 0.25 |" in (tmp_path / "t.md").read_text("utf-8")
+    refused = persbench("report", "conversations", run, "--pack", fake_pack(), "--out", tmp_path / "t.pdf")
+    assert refused.exit_code != 0
 
 
 def test_markdown_has_a_row_a_kind_and_system(pack: Pack) -> None:
