@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 SHOWN = 20
-SETTINGS = {"dtype": "--dtype", "device": "--device", "batch": "--batch-size"}
+SETTINGS = {"dtype": "--dtype", "device": "--device", "batch": "--batch-size", "analysis": "--analysis"}
 
 
 def drawn(folder: Path, cell: str | None, seed: int) -> Path:

@@ -50,7 +50,7 @@ class Voice:
                 "adapter": adapter_fingerprint(self.adapter)[:12],
             }
         if self.system.analysis:
-            facts["analysis"] = f"{variant_named(settings.analysis)}/{TOKENS}"
+            facts |= {"analysis": variant_named(settings.analysis), "analysis_tokens": TOKENS}
         return facts
 
 

@@ -93,8 +93,8 @@ def test_every_persona_speaks_by_its_own_adapter(done: dict[str, Any]) -> None:
     assert adapters["vanilla__ada"] is None
     assert adapters["persllm__ada"] == adapters["persllm+profile__ada"] != adapters["persllm__bo"]
     assert len({v for v in adapters.values() if v}) == 3
-    told = {k: signatures["persllm__bo"][k] for k in ("recipe", "training_seed", "analysis")}
-    assert told == {"recipe": "persllm", "training_seed": 2, "analysis": "greedy"}
+    told = {k: signatures["persllm__bo"][k] for k in ("recipe", "training_seed", "analysis", "analysis_tokens")}
+    assert told == {"recipe": "persllm", "training_seed": 2, "analysis": "greedy", "analysis_tokens": 96}
     assert "analysis" not in signatures["stylized__ada"]
     assert done["persllm__bo"].provenance["adapter"]["persona"] == "bo"
     contexts = {name: record.provenance["example_context"] for name, record in done.items()}
