@@ -144,17 +144,16 @@ def _one_line(text: str) -> str:
     return markdown_text(" ".join(text.split()))
 
 
-def render(folder: Path, template: str) -> str:
+def render(results: Results, template: str) -> str:
     """Fill a template in.
 
     Args:
-        folder: Of records.
+        results: What it may ask.
         template: Text of it.
 
     Raises:
         PersbenchError: The template asks for what the records do not hold.
     """
-    results = Results(folder)
     environment = Environment(
         undefined=StrictUndefined,
         keep_trailing_newline=True,
@@ -165,7 +164,7 @@ def render(folder: Path, template: str) -> str:
     try:
         return environment.from_string(template).render(asked)
     except (StopIteration, RuntimeError, LookupError, ValueError, UndefinedError) as error:
-        raise PersbenchError(f"the template asks for what {folder} does not hold: {error!r}") from error
+        raise PersbenchError(f"the template asks for what the records do not hold: {error!r}") from error
 
 
 def main() -> None:
@@ -175,7 +174,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     wanted = parser.parse_args()
     try:
-        write_atomic(wanted.out, render(wanted.folder, TEMPLATE.read_text(encoding="utf-8")).encode())
+        write_atomic(wanted.out, render(Results(wanted.folder), TEMPLATE.read_text(encoding="utf-8")).encode())
     except PersbenchError as error:
         sys.exit(f"error: {error}")
 

@@ -28,6 +28,11 @@ def results() -> Any:
 
 
 @pytest.fixture(scope="module")
+def asked(results: Any, folder: Path) -> Any:
+    return results.Results(folder)
+
+
+@pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     records = tmp_path_factory.mktemp("board") / "records"
     records.mkdir()
@@ -41,28 +46,28 @@ def test_the_prose_bears_no_number_of_its_own() -> None:
     assert re.findall(r"\d*\.\d+|\d+ ?%|\d+/\d+", prose) == []
 
 
-def test_scores_are_the_means_of_the_records(results: Any, folder: Path) -> None:
+def test_scores_are_the_means_of_the_records(results: Any, asked: Any, folder: Path) -> None:
     (cell,), faults = load_cells(folder)
     assert not faults
     values = [row["metrics"]["content_acc"] for row in cell.tasks["persbench_costume"]]
     mean = sum(value for value, scored in values if scored) / sum(scored for _, scored in values)
-    written = results.render(folder, '{{ score("prompt", "content") }}')
+    written = results.render(asked, '{{ score("prompt", "content") }}')
     assert written.startswith(f"{mean:.2f} [")
 
 
-def test_quotations_are_the_words_of_the_records(results: Any, folder: Path) -> None:
+def test_quotations_are_the_words_of_the_records(results: Any, asked: Any, folder: Path) -> None:
     (cell,), _ = load_cells(folder)
     row = next(row for row in cell.tasks["persbench_reply"] if row["reply"].isascii() and len(row["reply"]) > 40)
-    written = results.render(folder, f'{{{{ reply("prompt", "{row["id"]}") }}}}')
+    written = results.render(asked, f'{{{{ reply("prompt", "{row["id"]}") }}}}')
     assert re.sub(r"\W", "", written) == re.sub(r"\W", "", row["reply"])
     talk = cell.tasks["persbench_consistency"][0]
-    written = results.render(folder, f'{{{{ dialogue("prompt", "{talk["id"]}", 2) }}}}')
+    written = results.render(asked, f'{{{{ dialogue("prompt", "{talk["id"]}", 2) }}}}')
     assert written.count("**they:**") == written.count("**prompt:**") == 2
     assert written.count("\n") == 3
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "call",
     [
         'score("nobody", "content")',
         'score("prompt", "nothing")',
@@ -75,6 +80,6 @@ def test_quotations_are_the_words_of_the_records(results: Any, folder: Path) -> 
         "nothing()",
     ],
 )
-def test_what_the_records_do_not_hold_is_an_error(results: Any, folder: Path, asked: str) -> None:
-    with pytest.raises(PersbenchError, match="the template asks for what"):
-        results.render(folder, f"{{{{ {asked} }}}}")
+def test_what_the_records_do_not_hold_is_an_error(results: Any, asked: Any, call: str) -> None:
+    with pytest.raises(PersbenchError, match="the template asks for what the records do not hold"):
+        results.render(asked, f"{{{{ {call} }}}}")
