@@ -12,11 +12,20 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 
 import echoing_chat
 import pytest
 
 from persbench.commands.interrupts import heard, stoppable
+
+
+@pytest.fixture(autouse=True)
+def deaf_to_nothing() -> Iterator[None]:
+    """A shell that starts these tests behind it has them, and what they start, ignore Ctrl-C: here it is heard."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 class InTerminal:
