@@ -72,7 +72,7 @@ def differences(old: Any, new: Any, place: str = "") -> Iterator[tuple[str, str]
         for number, pair in enumerate(zip(old, new, strict=True)):
             yield from differences(*pair, f"{place}/{number}")
     elif old != new:
-        both = [one for one in (old, new) if isinstance(one, float) and not isinstance(one, bool)]
+        both = [one for one in (old, new) if isinstance(one, float)]
         yield place, f"by {abs(old - new):.1e}" if len(both) == 2 else f"{old!r:.60} became {new!r:.60}"  # noqa: PLR2004
 
 

@@ -68,10 +68,6 @@ class Results:
     def _grids(self) -> dict[str, str]:
         return {table.name: markdown_grid(table) for table in main_document(self._cells).tables}
 
-    def systems(self) -> list[str]:
-        """Return the systems that are measured."""
-        return list(self._groups)
-
     def grid(self, name: str) -> str:
         """Return a table of `persbench paper main`: main, abstract, claims or comparisons."""
         return self._grids[name]

@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
+import reevaluate
 
 from persbench.errors import PersbenchError
 from persbench.records import load_record
 
 LEADERBOARD = Path(__file__).parent.parent / "leaderboard"
 RECORDS = LEADERBOARD / "records" / "seed1"
-
-
-@pytest.fixture(scope="module")
-def reevaluate() -> Any:
-    spec = importlib.util.spec_from_file_location("leaderboard_reevaluate", LEADERBOARD / "reevaluate.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_a_cell_without_a_model_gives_its_record_again(tmp_path: Path) -> None:
@@ -41,7 +30,7 @@ def test_a_cell_without_a_model_gives_its_record_again(tmp_path: Path) -> None:
     assert done.stdout.endswith(": the same record again\n")
 
 
-def test_a_number_and_a_word_that_differ_are_named(reevaluate: Any) -> None:
+def test_a_number_and_a_word_that_differ_are_named() -> None:
     record = load_record(RECORDS / "records" / "prompt__nedda.json.gz")
     assert reevaluate.compare(record, record) == []
     other = load_record(RECORDS / "records" / "prompt__nedda.json.gz")
@@ -63,14 +52,14 @@ def test_a_number_and_a_word_that_differ_are_named(reevaluate: Any) -> None:
     assert reevaluate.compare(record, shorter) == [("/tasks/persbench_reply", "only in the record")]
 
 
-def test_a_draw_is_of_a_model_and_can_be_repeated(reevaluate: Any) -> None:
+def test_a_draw_is_of_a_model_and_can_be_repeated() -> None:
     names = {reevaluate.drawn(RECORDS, None, seed).name for seed in range(20)}
     assert len(names) > 3
     assert not any(name.startswith("sanity") for name in names)
     assert reevaluate.drawn(RECORDS, None, 7) == reevaluate.drawn(RECORDS, None, 7)
 
 
-def test_a_trained_cell_without_adapters_and_an_unknown_one_are_refused(reevaluate: Any, tmp_path: Path) -> None:
+def test_a_trained_cell_without_adapters_and_an_unknown_one_are_refused(tmp_path: Path) -> None:
     record = load_record(RECORDS / "records" / "prompt__nedda.json.gz")
     trained = dataclasses.replace(record, system="mine", signature={**record.signature, "adapter": "0" * 8})
     with pytest.raises(PersbenchError, match="--adapters"):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
+import results
 
 from persbench.errors import PersbenchError
 from persbench.report.cells import load_cells
@@ -18,17 +17,7 @@ RECORD = LEADERBOARD / "records" / "seed1" / "records" / "prompt__nedda.json.gz"
 
 
 @pytest.fixture(scope="module")
-def results() -> Any:
-    spec = importlib.util.spec_from_file_location("leaderboard_results", LEADERBOARD / "results.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
-def asked(results: Any, folder: Path) -> Any:
+def asked(folder: Path) -> results.Results:
     return results.Results(folder)
 
 
@@ -46,7 +35,7 @@ def test_the_prose_bears_no_number_of_its_own() -> None:
     assert re.findall(r"\d*\.\d+|\d+ ?%|\d+/\d+", prose) == []
 
 
-def test_scores_are_the_means_of_the_records(results: Any, asked: Any, folder: Path) -> None:
+def test_scores_are_the_means_of_the_records(asked: results.Results, folder: Path) -> None:
     (cell,), faults = load_cells(folder)
     assert not faults
     values = [row["metrics"]["content_acc"] for row in cell.tasks["persbench_costume"]]
@@ -55,7 +44,7 @@ def test_scores_are_the_means_of_the_records(results: Any, asked: Any, folder: P
     assert written.startswith(f"{mean:.2f} [")
 
 
-def test_quotations_are_the_words_of_the_records(results: Any, asked: Any, folder: Path) -> None:
+def test_quotations_are_the_words_of_the_records(asked: results.Results, folder: Path) -> None:
     (cell,), _ = load_cells(folder)
     row = next(row for row in cell.tasks["persbench_reply"] if row["reply"].isascii() and len(row["reply"]) > 40)
     written = results.render(asked, f'{{{{ reply("prompt", "{row["id"]}") }}}}')
@@ -80,6 +69,6 @@ def test_quotations_are_the_words_of_the_records(results: Any, asked: Any, folde
         "nothing()",
     ],
 )
-def test_what_the_records_do_not_hold_is_an_error(results: Any, asked: Any, call: str) -> None:
+def test_what_the_records_do_not_hold_is_an_error(asked: results.Results, call: str) -> None:
     with pytest.raises(PersbenchError, match="the template asks for what the records do not hold"):
         results.render(asked, f"{{{{ {call} }}}}")

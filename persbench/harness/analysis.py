@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from persbench.errors import UnknownNameError
 from persbench.harness.asking import generated
 from persbench.harness.rendering import ChatTemplate, Rendered
-from persbench.models.trained_form import ANALYSIS_MARK, RESPONSE_MARK, prefill_text, split_reply
+from persbench.models.trained_form import ANALYSIS_MARK, RESPONSE_MARK, prefill_text, reply_text, split_reply
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -75,11 +75,6 @@ def prefilled(rendered: Rendered, analysis: str) -> Rendered:
     return Rendered(f"{rendered.context}{rendered.delimiter}{prefill_text(analysis)}", rendered.mode, " ")
 
 
-def turn_text(analysis: str, response: str) -> str:
-    """Put an analysis and what was generated after it together again, as the one turn that they are."""
-    return f"{prefill_text(analysis)} {response}"
-
-
 def turns_of(branches: Sequence[Mapping[str, Any]], replies: Sequence[str]) -> list[str]:
     """Return whole turns of a document.
 
@@ -88,7 +83,7 @@ def turns_of(branches: Sequence[Mapping[str, Any]], replies: Sequence[str]) -> l
         replies: Generated after these, as many after each.
     """
     thoughts = chain.from_iterable(repeat(each["analysis"], len(replies) // len(branches)) for each in branches)
-    return [turn_text(thought, reply) for thought, reply in zip(thoughts, replies, strict=True)]
+    return [reply_text(reply, thought) for thought, reply in zip(thoughts, replies, strict=True)]
 
 
 def responses(doc: dict[str, Any], replies: Sequence[Any], lm: Any, limit: int) -> list[str]:

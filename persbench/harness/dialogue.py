@@ -18,7 +18,7 @@ from persbench.harness.anchors import request_key, require_untuned
 from persbench.harness.asking import generated
 from persbench.harness.fitting import Fitted, fitted, window
 from persbench.harness.ranks import most, world_size
-from persbench.models.trained_form import split_reply
+from persbench.models.trained_form import reply_text, split_reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -180,7 +180,7 @@ class Speaker:
         thoughts = analysis.analyses(contexts, self.lm, self.chat_template)
         opened = [analysis.prefilled(*pair).context for pair in zip(contexts, thoughts, strict=True)]
         said = generated(self.lm, opened, self.settings, self.chat_template)
-        return [analysis.turn_text(*pair) for pair in zip(thoughts, said, strict=True)]
+        return [reply_text(*pair) for pair in zip(said, thoughts, strict=True)]
 
     def fault_in(self, reply: str | Exception) -> str:
         """Say why a reply cannot be gone on from, or nothing."""

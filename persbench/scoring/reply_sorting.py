@@ -125,12 +125,16 @@ class ReplySorter:
         found: list[ReplyClass | None] = [None] * len(cases)
         if said:
             asked = [cases[i] for i in said]
-            known = {row.case: place for place, row in enumerate(self._rows)}
+            known = self._places
             own = known.keys() >= set(asked)  # an examination by the labelled replies themselves
             rows = self._evidence[[known[case] for case in asked]] if own else evidence(asked, self._embedder)
             for i, row in zip(said, rows, strict=True):
                 found[i] = self._model(self._fold.get(cases[i].item)).predict(row, cases[i].reply)
         return found
+
+    @cached_property
+    def _places(self) -> dict[InducedReply, int]:
+        return {row.case: place for place, row in enumerate(self._rows)}
 
     @cached_property
     def _evidence(self) -> NDArray[np.float64]:
