@@ -40,7 +40,7 @@ class StopAt(TrainerCallback):  # type: ignore[misc]
 
 def make_home(folder: Path) -> Path:
     """Write a world, a base model and a recipe into a folder."""
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)  # more of them wait for each other longer than they work on so small a model
     toy_world(folder / "world")
     chat_model(folder / "base")
     (folder / "short.yaml").write_text(RECIPE)
