@@ -59,7 +59,7 @@ class RaterPage:
         self.page.click("text=Rate this conversation")
         self.at("rate")
         for scale, value in values.items():
-            self.page.check(f"input[name=scale-{scale}][value='{value}']", force=True)
+            self.page.check(f"input[name=scale-{scale}][value='{value}']")
         self.page.click("text=Save and go on")
 
     def code(self) -> str:

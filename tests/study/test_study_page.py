@@ -41,7 +41,7 @@ def test_two_raters_at_once_with_a_reload_in_the_middle(chromium: Any, own: Serv
         rater.rate(dict.fromkeys(SCALES, value - 1))
         rater.at("prefer")
         assert rater.page.locator(".sides .said").count() == 10
-        rater.page.check(f"input[name=choice][value={'a' if value == 2 else 'tie'}]", force=True)
+        rater.page.check(f"input[name=choice][value={'a' if value == 2 else 'tie'}]")
         rater.page.click("text=Save and go on")
         rater.at("thanks")
         assert rater.page.inner_text(".code").replace("-", "").isalnum()
@@ -198,7 +198,7 @@ def test_it_works_without_any_script(chromium: Any, served: Served) -> None:
     rater.page.click("text=Rate this conversation")
     rater.at("rate")
     for scale in SCALES:
-        rater.page.check(f"input[name=scale-{scale}][value='3']", force=True)
+        rater.page.check(f"input[name=scale-{scale}][value='3']")
     rater.page.click("text=Save and go on")
     rater.at("chat")
     rater.close()
