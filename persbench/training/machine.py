@@ -89,5 +89,6 @@ def fast_bf16(device: str) -> bool:
     if device == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device == "cpu" and hasattr(torch.cpu, "get_capabilities"):
-        return bool(torch.cpu.get_capabilities().get("amx_bf16", False))
+        found = torch.cpu.get_capabilities()
+        return any(found.get(unit, False) for unit in ("amx_bf16", "avx512_bf16"))
     return False

@@ -16,6 +16,16 @@ def test_the_cpu_is_taken_where_there_is_nothing_else(monkeypatch: pytest.Monkey
         machine_of("cuda")
 
 
+@pytest.mark.parametrize(
+    ("found", "fast"), [({"amx_bf16": True}, True), ({"avx512_bf16": True, "amx_bf16": False}, True), ({}, False)]
+)
+def test_auto_takes_bfloat16_where_a_cpu_has_units_for_it(
+    monkeypatch: pytest.MonkeyPatch, found: dict[str, bool], fast: bool
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found)
+    assert machine_of("cpu", "auto").bf16 is fast
+
+
 def test_names_that_nearly_fit_are_told() -> None:
     with pytest.raises(PersbenchError, match=r"unknown device 'cude'\. Did you mean 'cuda'"):
         machine_of("cude")
