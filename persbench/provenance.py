@@ -53,6 +53,26 @@ def source_state() -> dict[str, Any]:
         return {}
 
 
+def bfloat16_units() -> list[str]:
+    """Return the units of this processor that multiply bfloat16 matrices, by their names in torch, the faster first."""
+    import torch  # noqa: PLC0415 - takes seconds, which not every command should wait for
+
+    found = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return [unit for unit in ("amx_bf16", "avx512_bf16") if found.get(unit, False)]
+
+
+def machine() -> dict[str, Any]:
+    """Return what decides the last digits of its sums, and with them the words of a greedy reply in bfloat16."""
+    import torch  # noqa: PLC0415 - as above
+
+    facts: dict[str, Any] = {
+        "processor": f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}",
+        "bfloat16": bfloat16_units(),
+        "threads": torch.get_num_threads(),
+    }
+    return facts | ({"accelerator": torch.cuda.get_device_name()} if torch.cuda.is_available() else {})
+
+
 def _git(root: Path, *arguments: str) -> str:
     command = ["git", "-C", str(root), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)  # noqa: S603 - a fixed program

@@ -19,7 +19,7 @@ from persbench.harness.anchors import anchors_hash
 from persbench.harness.backend import describe_backend, serving
 from persbench.harness.task_index import TaskFile, tasks_folder
 from persbench.models.adapter_card import read_card
-from persbench.provenance import digest, source_state, versions
+from persbench.provenance import digest, machine, source_state, versions
 from persbench.records import CellRecord, load_record, record_name, save_record
 from persbench.samples import FILLER, Row, sample_row
 
@@ -94,7 +94,7 @@ class Cell:
         Args:
             rows: Task name -> one row an item.
             provenance: Facts beyond the signature.
-            run: Time stamps and durations.
+            run: Time stamps and durations; source and machine are added.
             anchors: Hash of the anchors used; they are known only after the run.
         """
         by_name = {task.name: task for task in self.tasks}
@@ -109,7 +109,7 @@ class Cell:
             signature=self.facts | ({"anchors": anchors} if anchors else {}),
             tasks=tasks,
             provenance={"versions": versions()} | provenance,
-            run=run | {"source": source_state()},
+            run=run | {"source": source_state(), "machine": machine()},
         )
         save_record(self.path, record)
 

@@ -10,6 +10,7 @@ import torch
 from accelerate import PartialState
 
 from persbench.errors import PersbenchError, UnknownNameError
+from persbench.provenance import bfloat16_units
 
 DEVICES: Final = ("auto", "cpu", "cuda", "mps")
 DTYPES: Final = ("auto", "float32", "bfloat16")
@@ -88,7 +89,4 @@ def fast_bf16(device: str) -> bool:
     """Return whether bfloat16 products are the faster ones: on recent GPUs, and on CPUs with units for them."""
     if device == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if device == "cpu" and hasattr(torch.cpu, "get_capabilities"):
-        found = torch.cpu.get_capabilities()
-        return any(found.get(unit, False) for unit in ("amx_bf16", "avx512_bf16"))
-    return False
+    return device == "cpu" and bool(bfloat16_units())

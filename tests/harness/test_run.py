@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from persbench.errors import FaultsError, PersbenchError, UnknownNameError
 from persbench.harness import cell as cell_module
@@ -52,6 +54,8 @@ def test_two_runs_give_the_same_bytes_but_for_the_time(tmp_path: Path) -> None:
     name = "prompt__ada.json"
     texts = [(tmp_path / folder / "records" / name).read_text("utf-8").split('"run"')[0] for folder in "ab"]
     assert texts[0] == texts[1]
+    told = load_record(tmp_path / "a" / "records" / name).run["machine"]
+    assert (told["threads"], platform.machine() in told["processor"]) == (torch.get_num_threads(), True)
 
 
 def test_a_second_call_finishes_only_what_is_missing(tmp_path: Path) -> None:
