@@ -74,6 +74,8 @@ def run(settings: RunSettings, notice: Notice) -> list[Path]:
             if systems:
                 voices = voices_of(systems, pack, personas, settings)  # faults are told before anything is loaded
                 jobs = min(settings.jobs, len(personas))
+                if jobs < settings.jobs:
+                    notice(f"--jobs {settings.jobs}: a persona is evaluated by one process, so {jobs} will run.")
                 if jobs > 1:
                     names = [data.persona.id for data in personas]
                     done += shared_out(partial(_share, settings), names, jobs, notice, settings.out / "logs")

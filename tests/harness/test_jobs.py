@@ -32,7 +32,8 @@ def settings(out: Path, **more: object) -> RunSettings:
 def test_two_processes_write_what_one_writes(tmp_path: Path) -> None:
     lines: list[str] = []
     one = [load_record(path) for path in run(settings(tmp_path / "one"), lambda _: None)]
-    two = [load_record(path) for path in run(settings(tmp_path / "two", jobs=2), lines.append)]
+    two = [load_record(path) for path in run(settings(tmp_path / "two", jobs=3), lines.append)]
+    assert lines[0] == "--jobs 3: a persona is evaluated by one process, so 2 will run."
 
     def scores(records: list[object]) -> dict[tuple[str, str], object]:
         return {(r.system, r.persona): r.tasks for r in records}  # type: ignore[attr-defined]
