@@ -15,6 +15,7 @@ from rich.text import Text
 
 from persbench.provenance import digest
 from persbench.report.board import Column, Entry, Line, columns, signature_lines, table_titles
+from persbench.report.fitting import FittingTable
 from persbench.scoring.sanity import PREFIX
 
 if TYPE_CHECKING:
@@ -85,10 +86,14 @@ def _label(line: Line, models: int) -> str:
     return f"{name}\n{line.model}" if models > 1 and line.model else name
 
 
-def _table(lines: Sequence[Line], table: str, title: str) -> Table:
+def _table(lines: Sequence[Line], table: str, title: str) -> FittingTable[Column]:
+    shown = [c for c in columns(table) if any(c.metric in line.entries for line in lines)]
+    return FittingTable(shown, lambda part, is_first: _grid(lines, part, title if is_first else None))
+
+
+def _grid(lines: Sequence[Line], shown: Sequence[Column], title: str | None) -> Table:
     sanity = all(line.is_sanity for line in lines)
     write = _sanity_cell if sanity else cell_text
-    shown = [c for c in columns(table) if any(c.metric in line.entries for line in lines)]
     grid = Table(
         title=title,
         title_justify="left",
