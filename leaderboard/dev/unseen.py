@@ -1,0 +1,114 @@
+r"""Does what was learnt carry over to prompts that were not? A pack of both kinds, from training files alone.
+
+    persbench data dev-split --out runs/dev/pack            # a fifth of the prompts is held out, as in the search
+    persbench train --pack runs/dev/pack --persona nedda --recipe persllm --out runs/dev/adapters/persllm
+    python leaderboard/dev/unseen.py pack runs/unseen/pack
+    persbench run --pack runs/unseen/pack --tasks persbench_knowledge --personas nedda --out runs/unseen \
+      --dtype bfloat16 --systems vanilla,prompt,persllm=runs/dev/adapters/persllm
+    python leaderboard/dev/unseen.py table runs/unseen/records
+
+An item is a training prompt with two candidates in the persona's own voice, its own reply and a foil: one that holds
+another `position` (`other_positions.jsonl`, written for this) or one without `substance` (its row of matched.jsonl,
+where stance and facts are taken out). Who has only learnt a voice has no reason to take the first. The adapters are
+trained on the dev split, so that a fifth of the prompts was never seen; no test file is read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from persbench.data.dev_split import dev_split, write_dev_pack
+from persbench.packs.bundled import resolve_pack
+from persbench.packs.load import load_pack
+from persbench.records import write_atomic
+from persbench.report.cells import load_cells
+from persbench.report.table import MARGIN_UNIT, ends, number
+from persbench.scoring.stats import cluster_interval
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from persbench.packs.pack import PersonaData
+    from persbench.samples import Row
+
+TASK = "persbench_knowledge"  # a question, the right reply and others in the same voice: the form that is wanted here
+SEEN, UNSEEN = "learnt", "unseen"
+POSITIONS = Path(__file__).parent / "other_positions.jsonl"
+
+
+def write_pack(out: Path) -> None:
+    """Write the dev pack, and beside each persona's training rows the items made of all of them."""
+    pack = load_pack(resolve_pack(None))
+    split = dev_split(pack)
+    rows = map(json.loads, POSITIONS.read_text("utf-8").splitlines())
+    positions = {row["id"]: row["reply"] for row in rows}
+    write_dev_pack(pack, out)
+    for data in pack.personas:
+        held_out = {row.id for row in data.train if split.holds_out(data.persona.id, row)}
+        text = "".join(json.dumps(item, ensure_ascii=False) + "\n" for item in items(data, held_out, positions))
+        write_atomic(out / "personas" / data.persona.id / "knowledge.jsonl", text.encode())
+    load_pack(out)  # faults are told here
+
+
+def items(data: PersonaData, held_out: set[str], positions: Mapping[str, str]) -> list[dict[str, object]]:
+    """Return a persona's training prompts as items; the id says whether a prompt was learnt, and the kind of foil."""
+    foils = {"position": positions, "substance": {row.id: row.response for row in data.matched}}
+    return [
+        {
+            "id": f"{UNSEEN if row.id in held_out else SEEN}-{row.pattern}-{row.id}-{kind}",
+            "stage": row.stage,
+            "question": row.prompt,
+            "gold": row.response,
+            "foils": [foil],
+            "materials": row.materials or [data.materials[0].id],
+        }
+        for kind, by_id in foils.items()
+        for row in data.train
+        if (foil := by_id.get(row.id, row.response)) != row.response
+    ]
+
+
+def table(folder: Path) -> str:
+    """Return as Markdown how often each system takes the own reply, by foil and kind of prompt, with 95% intervals."""
+    found: dict[tuple[str, str], dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
+    for cell in load_cells(folder)[0]:
+        for row in cell.tasks[TASK]:
+            kind, pattern, *_, foil = row["id"].rpartition("/")[2].split("-")
+            for name in ("all", pattern):
+                found[cell.system, f"{foil}: {name}"][kind].append(row)
+    head = [f"{kind}: own reply taken | margin | n" for kind in (SEEN, UNSEEN)]
+    lines = [f"| system | foil: prompts | {' | '.join(head)} |", f"|---|---|{'---:|' * 6}"]
+    for (system, name), by_kind in sorted(found.items()):
+        lines.append(f"| {system} | {name} | {' | '.join(_told(by_kind[kind]) for kind in (SEEN, UNSEEN))} |")
+    return "\n".join(lines)
+
+
+def _told(rows: Sequence[Row]) -> str:
+    """Write accuracy and margin (hundredths of a nat per byte) over items."""
+    items_of = [row["id"] for row in rows]
+    taken, margin = (
+        cluster_interval([row["metrics"][f"knowledge_{name}"][0] for row in rows], items_of)
+        for name in ("acc", "margin")
+    )
+    mean = None if margin.mean is None else margin.mean * MARGIN_UNIT
+    return f"{number(taken.mean)} {ends(taken)} | {number(mean, 'margin')} | {taken.n}"
+
+
+def main() -> None:
+    """Write the pack, or print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["pack", "table"])
+    parser.add_argument("folder", type=Path)
+    wanted = parser.parse_args()
+    if wanted.what == "pack":
+        write_pack(wanted.folder)
+    else:
+        print(table(wanted.folder))
+
+
+if __name__ == "__main__":
+    main()

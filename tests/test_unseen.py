@@ -1,0 +1,59 @@
+"""The items that ask whether what was learnt carries over: from training files alone, balanced, and told apart."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import unseen
+
+from persbench.data.dev_split import dev_split
+from persbench.harness.run import run
+from persbench.harness.settings import RunSettings
+from persbench.packs.bundled import resolve_pack
+from persbench.packs.load import load_pack
+
+
+@pytest.fixture(scope="module")
+def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("unseen") / "pack"
+    unseen.write_pack(folder)
+    return folder
+
+
+def test_other_positions_answer_training_prompts_of_which_half_are_held_out() -> None:
+    pack = load_pack(resolve_pack(None))
+    split = dev_split(pack)
+    found = {}
+    for line in unseen.POSITIONS.read_text("utf-8").splitlines():
+        row = json.loads(line)
+        found[row["id"]] = row["reply"]
+    counts: Counter[tuple[str, str, bool]] = Counter()
+    for data in pack.personas:
+        for row in data.train:
+            if row.id in found:
+                reply = found.pop(row.id)
+                assert reply != row.response
+                assert 0.9 <= len(reply) / len(row.response) <= 1.1, row.id
+                counts[data.persona.id, row.pattern, split.holds_out(data.persona.id, row)] += 1
+    assert not found
+    assert {persona for persona, _, _ in counts} == {"nedda", "osmer"}
+    assert all(number == counts[persona, pattern, not held] for (persona, pattern, held), number in counts.items())
+
+
+def test_a_model_is_asked_about_learnt_and_unseen_prompts_alike(pack: Path, tmp_path: Path) -> None:
+    run(
+        RunSettings(
+            model="fake", pack=pack, out=tmp_path, backend="persbench-fake", anchors=tmp_path / "anchors",
+            systems=("prompt",), tasks=(unseen.TASK,), personas=("nedda",),
+        ),
+        lambda _: None,
+    )  # fmt: skip
+    lines = unseen.table(tmp_path).splitlines()
+    rows = {cells[1]: cells for cells in ([cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:])}
+    patterns = ("all", "question", "opinion", "induced")
+    assert set(rows) == {f"{foil}: {pattern}" for foil in ("position", "substance") for pattern in patterns}
+    assert [rows["position: all"][place] for place in (4, 7)] == ["24", "24"]
+    assert [rows["substance: all"][place] for place in (4, 7)] == ["96", "24"]
