@@ -21,7 +21,7 @@ from lm_eval.api.instance import Instance
 
 from persbench.errors import PersbenchError
 from persbench.harness.adapters import take_off, untuned
-from persbench.harness.asking import quiet
+from persbench.harness.asking import quiet, shown
 from persbench.harness.backend import adapter_of, backend_fingerprint
 from persbench.harness.documents.base import branches_of
 from persbench.harness.ranks import most, world_size
@@ -199,7 +199,7 @@ def calm_likelihoods(units: Sequence[Unit], lm: Any, store: AnchorStore) -> list
     alone = world_size(lm) == 1
     if alone:  # processes of one run want many of the same: each begins elsewhere, and takes over what others have
         random.Random(os.getpid()).shuffle(missing)  # noqa: S311 - an order of work
-    for i in missing:
+    for i in shown(missing, lm, "Log-likelihoods of the untuned model, once a machine"):
         if alone:
             store.refresh()
             if all(store.get(key) is not None for key in keys[i]):

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lm_eval.api.instance import Instance
+from tqdm import tqdm
 
 from persbench.errors import PersbenchError
 from persbench.harness.ranks import most
 from persbench.harness.rendering import ChatTemplate, Rendered, render
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
+
+T = TypeVar("T")
 
 
 def generated(
@@ -41,6 +44,12 @@ def generated(
     if len(replies) != len(texts):
         raise PersbenchError(f"the model gave {len(replies)} replies to {len(texts)} requests")
     return replies[: len(contexts)]
+
+
+def shown(work: Sequence[T], lm: Any, what: str) -> Iterable[T]:
+    """Show how far long work has come that lm-eval's own bars know nothing of: on a terminal, by the first rank."""
+    bar: Iterable[T] = tqdm(work, desc=what, leave=False, disable=True if getattr(lm, "rank", 0) else None)
+    return bar
 
 
 def quiet(method: Any) -> dict[str, bool]:

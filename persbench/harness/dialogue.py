@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from persbench.errors import PersbenchError
 from persbench.harness import analysis
 from persbench.harness.anchors import request_key, require_untuned
-from persbench.harness.asking import generated
+from persbench.harness.asking import generated, shown
 from persbench.harness.fitting import Fitted, fitted, window
 from persbench.harness.ranks import most, world_size
 from persbench.models.trained_form import reply_text, split_reply
@@ -98,7 +98,8 @@ class Speaker:
             PersbenchError: Not one reply could be had in the first turn: that is no fault of a dialogue.
         """
         room = int(self.settings["max_gen_toks"]) + (analysis.LONGEST if self.thinks == "greedy" else 0)
-        for turn in range(most(self.lm, max((len(talk.turns) for talk in talks), default=0))):
+        turns = range(most(self.lm, max((len(talk.turns) for talk in talks), default=0)))
+        for turn in shown(turns, self.lm, f"Turns of {len(talks)} live dialogues"):
             alive = [talk for talk in talks if not talk.fault and turn < len(talk.turns)]
             asked: list[tuple[Talk, Rendered]] = []
             for talk in alive:
