@@ -41,7 +41,7 @@ test-slow: setup
 	$(BIN)/python -m pytest -m slow
 
 leaderboard: setup
-	PATH="$(abspath $(BIN)):$$PATH" leaderboard/rebuild.sh
+	$(BIN)/python leaderboard/rebuild.py
 
 clean:
 	rm -rf $(VENV) runs

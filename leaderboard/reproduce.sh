@@ -91,7 +91,7 @@ step_collect() {
 step_tables() {
   local records=${RECORDS:-leaderboard/records}
   [ -z "$TOY" ] || records=$OUT/collected
-  if [ -z "$TOY" ] && [ -z "${RECORDS:-}" ]; then leaderboard/rebuild.sh; return; fi
+  if [ -z "$TOY" ] && [ -z "${RECORDS:-}" ]; then python leaderboard/rebuild.py; return; fi
   persbench report table "$records/seed1" --format markdown
   persbench report compare "$records/seed1" --baseline prompt
 }

@@ -163,6 +163,15 @@ def render(results: Results, template: str) -> str:
         raise PersbenchError(f"the template asks for what the records do not hold: {error!r}") from error
 
 
+def write(folder: Path, out: Path) -> None:
+    """Write the page of a folder of records.
+
+    Raises:
+        PersbenchError: A record cannot be read, or the template asks for what the records do not hold.
+    """
+    write_atomic(out, render(Results(folder), TEMPLATE.read_text(encoding="utf-8")).encode())
+
+
 def main() -> None:
     """Read the command line, write the file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -170,7 +179,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     wanted = parser.parse_args()
     try:
-        write_atomic(wanted.out, render(Results(wanted.folder), TEMPLATE.read_text(encoding="utf-8")).encode())
+        write(wanted.folder, wanted.out)
     except PersbenchError as error:
         sys.exit(f"error: {error}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from persbench.errors import Fault, FaultsError, PersbenchError
@@ -56,9 +57,33 @@ def load_cells(folder: Path) -> tuple[list[Cell], list[Fault]]:
     """
     if not folder.is_dir():
         raise PersbenchError(f"no folder {folder}: give the one that `persbench run --out` wrote to.")
+    paths = sorted(path for ending in ("json", "json.gz", "jsonl") for path in folder.rglob(f"*.{ending}"))
+    cells, faults = _read(folder, tuple((path, *_stamp(path)) for path in paths))
+    if not cells and faults:
+        raise FaultsError(f"{folder}: no readable result", faults)
+    if not cells:
+        raise PersbenchError(
+            f"{folder} holds no results. `persbench run --out {folder}` writes records; the stock `lm_eval run` needs "
+            "--output_path and --log_samples."
+        )
+    once, replaced = once_each(cells)
+    return once, [*faults, *replaced]
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        found = path.stat()
+    except OSError:  # a link to nowhere: told by whoever reads it
+        return 0, 0
+    return found.st_mtime_ns, found.st_size
+
+
+@lru_cache(maxsize=1)
+def _read(folder: Path, stamped: tuple[tuple[Path, int, int], ...]) -> tuple[tuple[Cell, ...], tuple[Fault, ...]]:
+    """Read the files of a folder; once, where several tables and pages of one process are made of the same files."""
     cells: list[Cell] = []
     faults: list[Fault] = []
-    for path in sorted([*folder.rglob("*.json"), *folder.rglob("*.json.gz")]):
+    for path in (path for path, *_ in stamped if path.suffix != ".jsonl"):  # samples are read with their results
         name = path.relative_to(folder).as_posix()
         try:
             if path.parent.name == "records":
@@ -71,15 +96,7 @@ def load_cells(folder: Path) -> tuple[list[Cell], list[Fault]]:
                 cells += [replace(cell, source=name) for cell in _lm_eval_cells(path)]
         except (PersbenchError, OSError, ValueError, KeyError, TypeError, IndexError) as error:
             faults.append(Fault(name, None, f"not a readable result: {error}"))
-    if not cells and faults:
-        raise FaultsError(f"{folder}: no readable result", faults)
-    if not cells:
-        raise PersbenchError(
-            f"{folder} holds no results. `persbench run --out {folder}` writes records; the stock `lm_eval run` needs "
-            "--output_path and --log_samples."
-        )
-    once, replaced = once_each(cells)
-    return once, faults + replaced
+    return tuple(cells), tuple(faults)
 
 
 def _with_tasks(signature: dict[str, Any], tasks: dict[str, dict[str, Any]]) -> dict[str, Any]:

@@ -100,7 +100,7 @@ def cluster_interval(
         if np.ptp(totals / counts) <= 1e-12 * max(1.0, abs(mean)):
             low = high = mean
         else:
-            low, high = _percentiles(totals, counts, resamples=resamples, confidence=confidence, seed=seed)
+            low, high = _percentiles(totals.tobytes(), counts.tobytes(), resamples, confidence, seed)
     return Interval(mean, low, high, n, len(groups), unscored)
 
 
@@ -124,15 +124,10 @@ def bonferroni(confidence: float, comparisons: int) -> float:
     return 1 - (1 - confidence) / comparisons
 
 
-def _percentiles(
-    totals: NDArray[np.float64],
-    counts: NDArray[np.float64],
-    *,
-    resamples: int,
-    confidence: float,
-    seed: int,
-) -> tuple[float, float]:
-    """Percentile interval of sum(totals) / sum(counts) over clusters; both arrays of shape (clusters,)."""
+@lru_cache(maxsize=4096)  # the tables and pages of one board share most of their intervals
+def _percentiles(totals_: bytes, counts_: bytes, resamples: int, confidence: float, seed: int) -> tuple[float, float]:
+    """Percentile interval of sum(totals) / sum(counts) over clusters: both of shape (clusters,), as bytes."""
+    totals, counts = np.frombuffer(totals_), np.frombuffer(counts_)
     even = bool(np.ptp(counts) == 0)  # as a rule; what is drawn is then as many items every time
     parts = []
     for drawn in _draws(len(totals), resamples, seed):

@@ -1,0 +1,65 @@
+"""Make every committed table, figure and page from the committed records alone, byte for byte: no model, no network.
+
+    python leaderboard/rebuild.py            # into leaderboard/: RESULTS.md, tables/, figures/, site/
+    python leaderboard/rebuild.py FOLDER     # the same beside it, to compare (a test does)
+
+These are the commands that anyone would type. In one process, since most of their time is reading the same records and
+drawing the same intervals.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Final
+
+os.environ["COLUMNS"] = "160"  # of tables for a terminal; rich looks when it is imported
+
+import results
+
+from persbench.cli import app
+from persbench.errors import PersbenchError
+
+HERE: Final = Path(__file__).resolve().parent
+RECORDS: Final = HERE / "records"
+
+
+def persbench(*words: str | Path, to: Path | None = None) -> None:
+    """Run a command of persbench; what it prints goes into a file."""
+    arguments = list(map(str, words))
+    print("persbench", *arguments, file=sys.stderr)
+    if to is None:
+        app(arguments, standalone_mode=False)
+        return
+    with to.open("w", encoding="utf-8", newline="\n") as stream, redirect_stdout(stream):
+        app(arguments, standalone_mode=False)
+
+
+def rebuild(out: Path) -> None:
+    """Write all of it into a folder."""
+    tables = out / "tables"
+    tables.mkdir(parents=True, exist_ok=True)
+    results.write(RECORDS, out / "RESULTS.md")
+    persbench("report", "table", RECORDS, "--format", "markdown", to=tables / "board.md")
+    persbench("report", "compare", RECORDS, "--baseline", "prompt", to=tables / "compare.md")
+    persbench("report", "confusion", RECORDS, to=tables / "confusion.md")
+    for name in ("main", "ablation"):
+        persbench("paper", name, RECORDS, *outs(tables, name, "md", "tex", "csv"))
+    page = ("--page", tables / "conversations.html")
+    persbench("report", "conversations", HERE, *outs(tables, "conversations", "md", "csv"), *page)
+    persbench("report", "figures", RECORDS, "--formats", "png,svg", "--out", out / "figures")
+    persbench("leaderboard", "build", RECORDS, "--out", out / "site")
+
+
+def outs(folder: Path, name: str, *endings: str) -> list[str | Path]:
+    """Return `--out FILE` for each ending."""
+    return [word for ending in endings for word in ("--out", folder / f"{name}.{ending}")]
+
+
+if __name__ == "__main__":
+    try:
+        rebuild(Path(sys.argv[1]) if len(sys.argv) > 1 else HERE)
+    except PersbenchError as error:
+        sys.exit(f"error: {error}")
