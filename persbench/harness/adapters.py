@@ -20,6 +20,7 @@ from transformers import AutoTokenizer
 
 from persbench.errors import PersbenchError
 from persbench.harness.backend import describe_backend
+from persbench.models.adapter_card import CARD, read_card
 from persbench.systems.trained import WEIGHTS, attach
 
 if TYPE_CHECKING:
@@ -149,8 +150,13 @@ def _put_on(lm: Any, folder: Path) -> Worn:
 
 
 def _tokenizer_of(lm: Any, folder: Path) -> Any:
-    """Load the adapter's tokenizer as lm-eval would; the base's where it has none."""
+    """Load the adapter's tokenizer as lm-eval would; the base's where it has none, and needs none."""
     if not (folder / "tokenizer_config.json").is_file():
+        if (folder / CARD).is_file() and (labels := read_card(folder).labels):
+            raise PersbenchError(
+                f"cannot use the adapter in {folder}: it has learnt tokens of its own ({', '.join(labels)}), and its "
+                "tokenizer is not there. Copy tokenizer.json and tokenizer_config.json from where it was trained."
+            )
         return lm.tokenizer
     bos = getattr(lm, "add_bos_token", None)
     try:

@@ -107,6 +107,16 @@ def logits(lm: Any, *tokens: int) -> torch.Tensor:
     return found
 
 
+def test_an_adapter_with_tokens_of_its_own_needs_its_tokenizer(tmp_path: Path) -> None:
+    base = tiny_base(tmp_path / "base")
+    folder = tiny_adapter(tmp_path / "ada", base)
+    for path in folder.glob("tokenizer*"):
+        path.unlink()
+    lm = PrefixLM(pretrained=str(base), device="cpu", batch_size=2)
+    with pytest.raises(PersbenchError, match=r"tokens of its own \(<.*>\), .* Copy tokenizer\.json"):
+        use_adapter(lm, folder)
+
+
 FORMS = {
     "tied": (True, False),
     "untied": (False, False),
