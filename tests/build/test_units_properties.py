@@ -9,7 +9,7 @@ from pathlib import Path
 from unicodedata import normalize
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from persbench.build.paragraphs import cut, weight
@@ -46,7 +46,7 @@ def letters(text: str) -> str:
 
 def without_names(text: str) -> str:
     """Letters save those of speakers: who goes on speaking is named once, and who says nothing not at all."""
-    return re.sub("Mr|Anna|Ben|Note|b", "", letters(text))
+    return re.sub("Mr|Dr|Anna|Ben|Note|b", "", letters(text))
 
 
 def check(found: UnitsRead) -> None:
@@ -64,6 +64,7 @@ def check(found: UnitsRead) -> None:
 
 
 @settings(max_examples=50, deadline=None)
+@example("Dr. Anna:\nAnna: ferry\nDr. Anna: ferry")
 @given(TEXTS)
 def test_no_letter_of_a_text_is_lost(content: str) -> None:
     found = read("life.txt", content)
