@@ -82,6 +82,8 @@ def test_no_letter_of_a_text_is_lost(content: str) -> None:
 
 
 @settings(max_examples=50, deadline=None)
+@example("1890. * ferry")
+@example("ferry\n\n1890.")
 @given(TEXTS)
 def test_markdown_loses_only_what_it_names(content: str) -> None:
     found = read("life.md", content)

@@ -84,7 +84,7 @@ def _pieces(tokens: Sequence[Token]) -> Iterator[tuple[str, int, str]]:
     for before, token in pairwise([Token("start", "", 0), *tokens]):
         first = token.map[0] if token.map else first
         if token.type == "list_item_open":
-            mark = f"{token.info}{token.markup} " if token.info else ""  # "1890. A hard year" is a numbered item
+            mark += f"{token.info}{token.markup} " if token.info else ""  # "1890. A hard year" is a numbered item
         elif token.type == "tr_open":
             cells = []
         elif token.type == "tr_close":
@@ -96,6 +96,8 @@ def _pieces(tokens: Sequence[Token]) -> Iterator[tuple[str, int, str]]:
             mark = ""
         elif token.type in _LITERAL:
             yield _LITERAL[token.type], first, token.content
+    if mark:  # of an item without a word
+        yield "text", first, mark.rstrip()
 
 
 def _parser() -> MarkdownIt:
