@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import redirect_stdout
+from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
 from typing import Final
 
@@ -27,14 +27,19 @@ RECORDS: Final = HERE / "records"
 
 
 def persbench(*words: str | Path, to: Path | None = None) -> None:
-    """Run a command of persbench; what it prints goes into a file."""
+    """Run a command of persbench; what it prints goes into a file.
+
+    Raises:
+        PersbenchError: It ended with an exit code other than 0.
+    """
     arguments = list(map(str, words))
     print("persbench", *arguments, file=sys.stderr)
-    if to is None:
-        app(arguments, standalone_mode=False)
-        return
-    with to.open("w", encoding="utf-8", newline="\n") as stream, redirect_stdout(stream):
-        app(arguments, standalone_mode=False)
+    with ExitStack() as stack:
+        if to is not None:
+            stack.enter_context(redirect_stdout(stack.enter_context(to.open("w", encoding="utf-8", newline="\n"))))
+        code = app(arguments, standalone_mode=False)  # typer returns the code of an Exit
+    if code:
+        raise PersbenchError(f"persbench {' '.join(arguments)} ended with exit code {code}")
 
 
 def rebuild(out: Path) -> None:

@@ -5,7 +5,7 @@ r"""Does what was learnt carry over to prompts that were not? A pack of both kin
     python leaderboard/dev/unseen.py pack runs/unseen/pack
     persbench run --pack runs/unseen/pack --tasks persbench_knowledge --personas nedda --out runs/unseen \
       --dtype bfloat16 --systems vanilla,prompt,persllm=runs/dev/adapters/persllm
-    python leaderboard/dev/unseen.py table runs/unseen/records
+    python leaderboard/dev/unseen.py table runs/unseen
 
 An item is a training prompt with two candidates in the persona's own voice, its own reply and a foil: one that holds
 another `position` (`other_positions.jsonl`, written for this) or one without `substance` (its row of matched.jsonl,
@@ -17,11 +17,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from persbench.data.dev_split import dev_split, write_dev_pack
+from persbench.errors import PersbenchError
 from persbench.packs.bundled import resolve_pack
 from persbench.packs.load import load_pack
 from persbench.records import write_atomic
@@ -76,7 +78,7 @@ def table(folder: Path) -> str:
     """Return as Markdown how often each system takes the own reply, by foil and kind of prompt, with 95% intervals."""
     found: dict[tuple[str, str], dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
     for cell in load_cells(folder)[0]:
-        for row in cell.tasks[TASK]:
+        for row in cell.tasks.get(TASK, []):
             kind, pattern, *_, foil = row["id"].rpartition("/")[2].split("-")
             for name in ("all", pattern):
                 found[cell.system, f"{foil}: {name}"][kind].append(row)
@@ -104,10 +106,13 @@ def main() -> None:
     parser.add_argument("what", choices=["pack", "table"])
     parser.add_argument("folder", type=Path)
     wanted = parser.parse_args()
-    if wanted.what == "pack":
-        write_pack(wanted.folder)
-    else:
-        print(table(wanted.folder))
+    try:
+        if wanted.what == "pack":
+            write_pack(wanted.folder)
+        else:
+            print(table(wanted.folder))
+    except PersbenchError as error:
+        sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":
