@@ -5,7 +5,7 @@
 In the template (Jinja) stand prose and calls: `score("prompt", "content")`, `claim("1")`, `grid("comparisons")`,
 `difference("persllm", "prompt", "content")`, `reply("persllm", "reply/nedda/early/q26")`. A name that is not on the
 board, or an item that is not in the records, ends with an error: nothing is left blank. Methods of `Results` are all
-that a template may call.
+that a template may call; below `first` stands the same of the records made before amendment 3 of protocol.md.
 """
 
 from __future__ import annotations
@@ -37,10 +37,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from persbench.report.board import Column, Line
+    from persbench.report.cells import Cell
     from persbench.report.compare import Comparison
     from persbench.samples import Row
 
 TEMPLATE: Final = Path(__file__).parent / "results.md.j2"
+FIRST: Final = Path(__file__).parent / "before-amendment-3"
 
 
 class Results:
@@ -48,15 +50,16 @@ class Results:
 
     Args:
         folder: Records of one model, one setting a system and persona.
+        instead: Other records, which take the place of the same systems' in `folder`.
 
     Raises:
         PersbenchError: A record cannot be read.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._cells, faults = load_cells(folder)
-        if faults:
-            raise PersbenchError("; ".join(map(str, faults)))
+    def __init__(self, folder: Path, instead: Path | None = None) -> None:
+        others = [] if instead is None else _readable(instead)
+        replaced = {cell.system for cell in others}
+        self._cells = [cell for cell in _readable(folder) if cell.system not in replaced] + others
         self._groups = by_system(self._cells)
         self._pack = load_pack(resolve_pack(None))
 
@@ -87,6 +90,12 @@ class Results:
         """Return a paired difference with its interval and its sign count."""
         one = self._compared(system, baseline, self._column(name, table))
         return f"{difference_text(one.found.interval, one.column.format)}, {one.signs.text} personas"
+
+    def items(self, system: str, name: str, table: str = "board") -> str:
+        """Return how many items of a column are scored, and how many are not."""
+        column = self._column(name, table)
+        found = next(line for line in self._lines[table] if line.system == system).entries[column.metric].value
+        return f"{found.n} scored, {found.unscored} not"
 
     def p(self, system: str, baseline: str, name: str, table: str = "board") -> str:
         """Return the p of a paired permutation test, not adjusted."""
@@ -130,6 +139,13 @@ class Results:
         return compare_pairs(system, column, item_pairs(self._groups[system], self._groups[baseline], column))
 
 
+def _readable(folder: Path) -> list[Cell]:
+    cells, faults = load_cells(folder)
+    if faults:
+        raise PersbenchError("; ".join(map(str, faults)))
+    return cells
+
+
 def _spoken(turn: Mapping[str, Any]) -> str:
     thought = turn.get("analysis") or next(iter(turn.get("analyses") or []), None)
     told = [f"*({_one_line(thought)})*"] if thought else []
@@ -140,12 +156,13 @@ def _one_line(text: str) -> str:
     return markdown_text(" ".join(text.split()))
 
 
-def render(results: Results, template: str) -> str:
+def render(results: Results, template: str, first: Results | None = None) -> str:
     """Fill a template in.
 
     Args:
         results: What it may ask.
         template: Text of it.
+        first: What it may ask as `first`.
 
     Raises:
         PersbenchError: The template asks for what the records do not hold.
@@ -157,6 +174,7 @@ def render(results: Results, template: str) -> str:
         autoescape=False,  # noqa: S701 - Markdown; quotations escape themselves
     )
     asked: dict[str, Any] = {name: getattr(results, name) for name in dir(results) if not name.startswith("_")}
+    asked |= {} if first is None else {"first": first}
     try:
         return environment.from_string(template).render(asked)
     except (StopIteration, RuntimeError, LookupError, ValueError, UndefinedError) as error:
@@ -169,7 +187,8 @@ def write(folder: Path, out: Path) -> None:
     Raises:
         PersbenchError: A record cannot be read, or the template asks for what the records do not hold.
     """
-    write_atomic(out, render(Results(folder), TEMPLATE.read_text(encoding="utf-8")).encode())
+    text = render(Results(folder), TEMPLATE.read_text(encoding="utf-8"), Results(folder, FIRST))
+    write_atomic(out, text.encode())
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ import pytest
 import results
 
 from persbench.errors import PersbenchError
+from persbench.records import load_record, save_record
 from persbench.report.cells import load_cells
 
 LEADERBOARD = Path(__file__).parent.parent / "leaderboard"
@@ -42,6 +43,19 @@ def test_scores_are_the_means_of_the_records(asked: results.Results, folder: Pat
     mean = sum(value for value, scored in values if scored) / sum(scored for _, scored in values)
     written = results.render(asked, '{{ score("prompt", "content") }}')
     assert written.startswith(f"{mean:.2f} [")
+
+
+def test_first_records_take_the_place_of_the_same_system(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "records").mkdir()
+    record = load_record(folder / "records" / RECORD.name)
+    for task in record.tasks.values():
+        for row in task["samples"]:
+            row["metrics"] |= {"content_acc": [1.0, True]} if "content_acc" in row["metrics"] else {}
+    save_record(tmp_path / "records" / "prompt__nedda.json", record)
+    now, first = results.Results(folder), results.Results(folder, tmp_path)
+    assert results.render(now, '{{ first.score("prompt", "content") }}', first).startswith("1.00 [")
+    assert results.render(now, '{{ first.items("prompt", "content") }}', first) == "48 scored, 0 not"
+    assert not results.render(now, '{{ score("prompt", "content") }}', first).startswith("1.00 [")
 
 
 def test_quotations_are_the_words_of_the_records(asked: results.Results, folder: Path) -> None:

@@ -129,12 +129,16 @@ def run(
 
 
 def tasks() -> None:
-    """List groups and tasks with their versions, and the folder that lm-eval's --include_path wants."""
+    """List groups and tasks, what each asks, their versions, and the folder that lm-eval's --include_path wants."""
+    from rich.table import Table
+
     from persbench.harness.task_index import read_tasks, tasks_folder
 
-    known = read_tasks(tasks_folder())
-    for task in sorted(known.values(), key=lambda task: (not task.is_group, task.name)):
-        holds = f": {', '.join(task.members)}" if task.is_group else ""
-        typer.echo(f"{task.name} {task.version}{holds}")
+    single = Table("task", "version", "asks", box=None, pad_edge=False)
+    groups = Table("group", "version", "holds", box=None, pad_edge=False)
+    for task in sorted(read_tasks(tasks_folder()).values(), key=lambda task: task.name):
+        table, told = (groups, " ".join(task.members)) if task.is_group else (single, task.about)
+        table.add_row(task.name, task.version, told)
+    out_console.print(single, "", groups, "", sep="\n", highlight=False)
     typer.echo(f"--include_path {tasks_folder()}")
     next_step("persbench run --tasks persbench_alignment --limit 4 --out runs/first")

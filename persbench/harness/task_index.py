@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import sys
 from dataclasses import dataclass
 from functools import cache
+from inspect import getdoc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +29,7 @@ class TaskFile:
     version: str
     hash: str
     needs_likelihoods: bool = False
+    about: str = ""  # of a task: what it asks, in a sentence
 
     @property
     def is_group(self) -> bool:
@@ -121,7 +124,14 @@ def _task_file(path: Path, where: str, content: Any, digest: str, faults: list[F
     if not version:
         faults.append(Fault(where, None, "no version", "`metadata: {version: ...}`"))
     likelihoods = content.get("output_type") == "multiple_choice"
-    return TaskFile(str(group or name), path, members, version, digest, likelihoods)
+    return TaskFile(str(group or name), path, members, version, digest, likelihoods, _about(content.get("class")))
+
+
+def _about(spec: Any) -> str:
+    """Return the first sentence that a task's class says of itself; none where the class has a fault of its own."""
+    module, _, name = str(spec or "").rpartition(".")
+    found = getattr(importlib.import_module(module), name, None) if module in sys.modules else None
+    return (getdoc(found) or "").partition("\n")[0]
 
 
 def expand(names: Iterable[str], folder: Path) -> list[TaskFile]:
