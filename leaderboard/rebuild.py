@@ -52,10 +52,9 @@ def rebuild(out: Path) -> None:
     persbench("report", "confusion", RECORDS, to=tables / "confusion.md")
     for name in ("main", "ablation"):
         persbench("paper", name, RECORDS, *outs(tables, name, "md", "tex", "csv"))
-    page = ("--page", tables / "conversations.html")
-    persbench("report", "conversations", HERE, *outs(tables, "conversations", "md", "csv"), *page)
+    persbench("report", "conversations", HERE, *outs(tables, "conversations", "md", "csv"))
     persbench("report", "figures", RECORDS, "--formats", "png,svg", "--out", out / "figures")
-    persbench("leaderboard", "build", RECORDS, "--out", out / "site")
+    persbench("leaderboard", "build", RECORDS, "--conversations", HERE, "--out", out / "site")
 
 
 def outs(folder: Path, name: str, *endings: str) -> list[str | Path]:

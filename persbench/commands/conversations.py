@@ -12,7 +12,9 @@ from persbench.errors import PersbenchError, UnknownNameError
 from persbench.records import write_atomic
 
 if TYPE_CHECKING:
+    from persbench.conversation.records import ConversationRecord
     from persbench.conversation.report import ConversationTable
+    from persbench.packs.pack import Pack
 
 PAGE = "transcripts.html"
 FILES = (".md", ".csv")
@@ -26,7 +28,8 @@ def conversations(
         typer.Option(help="File to write (.md or .csv), as often as files; printed where there is none."),
     ] = None,
     page: Annotated[
-        Path | None, typer.Option(help=f"Where the page of transcripts goes (default: FOLDER/{PAGE}).")
+        Path | None,
+        typer.Option(help=f"Where the page of transcripts goes (default: FOLDER/{PAGE}; none where --out is given)."),
     ] = None,
     pack: Annotated[
         str | None, typer.Option(help="The pack of the talks: a folder, or a bundled world (default: the reference).")
@@ -38,16 +41,19 @@ def conversations(
     for path in out or []:
         if path.suffix not in FILES or path.is_dir():
             raise PersbenchError(f"--out {path}: name a file that ends in {' or '.join(FILES)}.")
-    table, written = report_conversations(folder, pack, page)
+    if page is not None or not out:
+        table, written = report_conversations(folder, pack, page)
+        told = [f"transcripts: {written}"]
+    else:
+        _, table, _ = measured(folder, pack)
+        told = []
     for path in out or []:
         write_atomic(path, (table.csv() if path.suffix == ".csv" else table.markdown()).encode())
     if out:
-        err_console.print(f"tables: {', '.join(map(str, out))}", highlight=False, markup=False, soft_wrap=True)
-    elif style == "text":
-        out_console.print(table.terminal())
+        told.insert(0, f"tables: {', '.join(map(str, out))}")
     else:
-        typer.echo(table.markdown() if style == "markdown" else table.csv(), nl=False)
-    err_console.print(f"transcripts: {written}", highlight=False, markup=False, soft_wrap=True)
+        _show(table, style)
+    err_console.print("\n".join(told), highlight=False, markup=False, soft_wrap=True)
     if style != "text":
         return
     if table.judged:
@@ -55,6 +61,13 @@ def conversations(
     else:
         run = folder.parent if folder.is_file() else folder
         next_step(f"persbench judge {run} --judge SPEC, if a judge is to look for contradictions")
+
+
+def _show(table: ConversationTable, style: str) -> None:
+    if style == "text":
+        out_console.print(table.terminal())
+    else:
+        typer.echo(table.markdown() if style == "markdown" else table.csv(), nl=False)
 
 
 def report_conversations(
@@ -69,6 +82,22 @@ def report_conversations(
         PersbenchError: No conversations, one that cannot be read, or another pack's.
     """
     from persbench.conversation.page import write_page
+
+    records, table, loaded = measured(folder, pack)
+    written = page or (folder.parent if folder.is_file() else folder) / PAGE
+    write_page(written, records, table, loaded)
+    return table, written
+
+
+def measured(folder: Path, pack: str | None = None) -> tuple[list[ConversationRecord], ConversationTable, Pack]:
+    """Read a folder's conversations and measure them.
+
+    Returns:
+        The records, their table, and the pack they were played with.
+
+    Raises:
+        PersbenchError: No conversations, one that cannot be read, or another pack's.
+    """
     from persbench.conversation.record_files import read_conversations
     from persbench.conversation.report import conversation_table
     from persbench.judging.qualification import FOLDER, load_qualifications
@@ -86,6 +115,4 @@ def report_conversations(
     loaded = load_pack(resolve_pack(pack))
     with err_console.status("learning the voices of the pack and measuring the talks"):
         table = conversation_table(records, loaded, judged=judged, qualifications=examined)
-        written = page or home / PAGE
-        write_page(written, records, table, loaded)
-    return table, written
+    return records, table, loaded

@@ -30,6 +30,9 @@ def build(
         str | None,
         typer.Option(help="Pack of the records, for the prompts that they do not hold (default: the bundled one)."),
     ] = None,
+    conversations: Annotated[
+        Path | None, typer.Option(help="What `persbench converse --out` wrote, for a page of conversations.")
+    ] = None,
 ) -> None:
     """Build a static site from records: tables, ranks, figures and transcripts; it needs no server and no network."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -39,6 +42,7 @@ def build(
 
     check_folder(out)
     cells = cells_of(records)
+    talks = "" if conversations is None else _conversations_page(conversations, pack)
     columns = (TextColumn("{task.description:8}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
     with Progress(*columns, TimeElapsedColumn(), console=err_console, transient=True) as bars:
         tasks = {}
@@ -55,11 +59,20 @@ def build(
             figures=figures,
             judged=judged_of(records, cells),
             asked=_asked(cells, pack),
+            conversations=talks,
             jobs=os.cpu_count() or 1,
             progress=progress,
         )
     err_console.print(f"{number} files in {out}", highlight=False, markup=False, soft_wrap=True)
     next_step(f"open {out / 'index.html'} in a browser")
+
+
+def _conversations_page(folder: Path, pack: str | None) -> str:
+    from persbench.commands.conversations import measured
+    from persbench.conversation.page import page
+
+    records, table, loaded = measured(folder, pack)
+    return page(records, table, loaded, home="index.html")
 
 
 @app.command()

@@ -46,8 +46,8 @@ def write_page(path: Path, records: Sequence[ConversationRecord], table: Convers
     write_atomic(path, page(records, table, pack).encode())
 
 
-def page(records: Sequence[ConversationRecord], table: ConversationTable, pack: Pack) -> str:
-    """Return the transcript page as HTML; arguments as of `write_page`."""
+def page(records: Sequence[ConversationRecord], table: ConversationTable, pack: Pack, *, home: str = "") -> str:
+    """Return the transcript page as HTML; arguments as of `write_page`, and the page that it leads back to, if any."""
     from jinja2 import Environment, StrictUndefined  # noqa: PLC0415 - slow to import, and of no use to the table
     from markupsafe import Markup  # noqa: PLC0415
 
@@ -58,6 +58,7 @@ def page(records: Sequence[ConversationRecord], table: ConversationTable, pack: 
     systems.sort(key=lambda name: BASELINES.index(name) if name in BASELINES else len(BASELINES))
     return environment.from_string(own["page.html.j2"]).render(
         world=shown(pack.world.name),
+        home=home,
         style=Markup(own["page.css"]),  # noqa: S704 - our own file
         script=Markup(own["page.js"]),  # noqa: S704
         style_hash=_hash(own["page.css"]),

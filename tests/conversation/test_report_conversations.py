@@ -103,7 +103,9 @@ def test_csv_holds_every_figure_of_all_and_of_each(pack: Pack, tmp_path: Path) -
     assert (bo["mean"], bo["n"], bo["unscored"]) == ("", "0", "2")  # unscored is empty, and no zero
     assert "pack:fake-1@" in stance["signature"]
     files = [word for name in ("t.csv", "t.md") for word in ("--out", tmp_path / name)]
+    (run / "transcripts.html").unlink()
     both = persbench("report", "conversations", run, "--pack", fake_pack(), *files)
+    assert not (run / "transcripts.html").exists()  # where files are named, these alone are written
     assert both.exit_code == 0, both.output
     assert (tmp_path / "t.csv").read_text("utf-8") == result.stdout
     assert "|  | chance | 0.25 |" in (tmp_path / "t.md").read_text("utf-8")

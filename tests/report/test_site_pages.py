@@ -154,6 +154,15 @@ def test_a_page_for_everything(site: dict[str, bytes]) -> None:
     assert sum(name.startswith("transcripts/") for name in names) == 2 * (4 + 4 + 2)
 
 
+def test_a_page_of_conversations_is_linked_from_every_page(site: dict[str, bytes], tmp_path: Path) -> None:
+    pages = build(cells(prompt=0.1, persllm=0.9), tmp_path / "site", conversations="<p>Sit down, Bo.</p>")
+    assert set(pages) - set(site) == {"conversations.html"}
+    assert pages["conversations.html"] == b"<p>Sit down, Bo.</p>"
+    own = {name: found.hrefs for name, found in links_of(pages).items() if name != "conversations.html"}
+    assert all("conversations.html" in {href.removeprefix("../") for href in hrefs} for hrefs in own.values())
+    assert not any("conversations.html" in found.hrefs for found in links_of(site).values())
+
+
 def test_the_index_holds_no_transcript(site: dict[str, bytes]) -> None:
     assert b"I hold that" not in site["index.html"]
     assert any(b"I hold that persllm (1)" in c for n, c in site.items() if n.startswith("transcripts/pressure"))

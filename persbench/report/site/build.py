@@ -37,6 +37,7 @@ def build_site(
     figures: bool = True,
     judged: Sequence[JudgedTable] = (),
     asked: Asked | None = None,
+    conversations: str = "",
     jobs: int = 1,
     progress: Callable[[str, int, int], None] = _nothing,
 ) -> int:
@@ -49,6 +50,7 @@ def build_site(
         figures: Draw figures.
         judged: What judges said of the same cells.
         asked: (pack hash, task, item id) -> what was asked, for replies whose records do not say it.
+        conversations: HTML of a page about personas in conversation, which becomes the site's; none if empty.
         jobs: Processes that share the numbers.
         progress: Is told what is done, how much of it, and of how much.
 
@@ -77,7 +79,7 @@ def build_site(
                 drawings_of(systems, new, _counted(progress, len(systems))) if figures else ([], {}, [])
             )
             talks = transcripts(systems, {**asked_in_dialogues(systems), **(asked or {})}, most)
-            site = Site(found, talks, shared, own, tuple(judged_views(judged)), missing)
+            site = Site(found, talks, shared, own, tuple(judged_views(judged)), missing, conversations)
             if not site.tables:
                 raise PersbenchError("the results hold no task that the board knows: run --tasks persbench.")
             for done, (name, text) in enumerate(render(site)):

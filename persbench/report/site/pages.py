@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from persbench.report.site.drawings import Drawing
     from persbench.report.site.judges import JudgedView
 
+CONVERSATIONS: Final = "conversations.html"
 STATIC: Final = ("site.css", "site.js", "theme.js")
 FAMILIES: Final = {
     "board": "Headlines",
@@ -46,6 +47,7 @@ class Site:
         own_drawings: Slug of a system -> its figures.
         judged: What judges say of the systems.
         missing: What could not be drawn, and why.
+        conversations: A page of its own, as HTML, about personas in conversation.
     """
 
     found: Sequence[Evaluation]
@@ -54,6 +56,20 @@ class Site:
     own_drawings: dict[str, list[Drawing]] = field(default_factory=dict)
     judged: Sequence[JudgedView] = ()
     missing: Sequence[str] = ()
+    conversations: str = ""
+
+    @cached_property
+    def entries(self) -> list[tuple[str, str]]:
+        """File and title of the pages that every page links to."""
+        wanted = {
+            "Board": ("index.html", True),
+            "Figures": ("figures.html", bool(self.drawings or self.missing)),
+            "Transcripts": ("transcripts.html", bool(self.talks)),
+            "Conversations": (CONVERSATIONS, bool(self.conversations)),
+            "Judges": ("judged.html", bool(self.judged)),
+            "How to read": ("reading.html", True),
+        }
+        return [(page, title) for title, (page, there) in wanted.items() if there]
 
     @cached_property
     def systems(self) -> list[Evaluation]:
@@ -130,15 +146,22 @@ def render(site: Site) -> Iterator[tuple[str, str]]:
     for talk, before, after in _neighbours(site.talks):
         around: dict[str, Any] = {"talk": talk, "before": before, "after": after, "title": TITLES[talk.task]}
         yield f"transcripts/{talk.slug}.html", _filled(env, "transcript", site, root="../", **around)
+    yield from _single(env, site)
+    for name in STATIC:
+        yield name, files("persbench.report.site").joinpath("static", name).read_text("utf-8")
+
+
+def _single(env: Environment, site: Site) -> Iterator[tuple[str, str]]:
+    """Fill the pages of which there is one at most."""
     if site.talks:
         yield "transcripts.html", _filled(env, "transcripts", site, here="transcripts.html", shelves=_shelves(site))
     if site.drawings or site.missing:
         yield "figures.html", _filled(env, "figures", site, here="figures.html")
     if site.judged:
         yield "judged.html", _filled(env, "judged", site, here="judged.html")
+    if site.conversations:
+        yield CONVERSATIONS, site.conversations
     yield "reading.html", _filled(env, "reading", site, here="reading.html")
-    for name in STATIC:
-        yield name, files("persbench.report.site").joinpath("static", name).read_text("utf-8")
 
 
 def _filled(env: Environment, template: str, site: Site, *, root: str = "", here: str = "", **values: Any) -> str:
