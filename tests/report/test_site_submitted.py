@@ -17,8 +17,8 @@ def test_cosines_that_nobody_recomputed_are_marked_where_the_system_stands(tmp_p
     bo, ada = cell("prompt", "bo", 0.1), replace(cell("prompt", "ada", 0.1), not_recomputed=(f"cosine_{SCRIPT}",))
     pages = build([ada, bo, *cells(persllm=0.9)], tmp_path / "site", most=0)
     mark, footnote = (
-        b'title="cosines not recomputed: cosine_&lt;/script&gt;',
-        b"\xe2\x80\xa0</span> Cosines not recomputed",
+        b'title="not recomputed: cosine_&lt;/script&gt;',
+        b"\xe2\x80\xa0</span> Not recomputed",
     )
     for name in ("index.html", "resistance.html", f"board-{slug('ada')}.html"):
         assert pages[name].count(mark) == pages[name].count(footnote) == 1
@@ -26,7 +26,7 @@ def test_cosines_that_nobody_recomputed_are_marked_where_the_system_stands(tmp_p
         assert b'data-name="prompt"' in row
     assert mark not in pages[f"board-{slug('bo')}.html"]
     assert footnote not in pages[f"board-{slug('bo')}.html"]
-    marked = [n for n, c in pages.items() if n.startswith("systems/") and b"<b>cosines not recomputed</b>" in c]
+    marked = [n for n, c in pages.items() if n.startswith("systems/") and b"<b>not recomputed</b>" in c]
     assert [b"<h1><bdi>prompt</bdi></h1>" in pages[name] for name in marked] == [True]
 
 
