@@ -24,6 +24,8 @@ from persbench.errors import PersbenchError
 
 HERE: Final = Path(__file__).resolve().parent
 RECORDS: Final = HERE / "records"
+COMPARED: Final = RECORDS / "seed1"
+"""The comparison of protocol.md: verdicts and differences are about these, whatever else is submitted to the board."""
 
 
 def persbench(*words: str | Path, to: Path | None = None) -> None:
@@ -46,12 +48,12 @@ def rebuild(out: Path) -> None:
     """Write all of it into a folder."""
     tables = out / "tables"
     tables.mkdir(parents=True, exist_ok=True)
-    results.write(RECORDS, out / "RESULTS.md")
+    results.write(COMPARED, out / "RESULTS.md")
     persbench("report", "table", RECORDS, "--format", "markdown", to=tables / "board.md")
-    persbench("report", "compare", RECORDS, "--baseline", "prompt", to=tables / "compare.md")
-    persbench("report", "confusion", RECORDS, to=tables / "confusion.md")
+    persbench("report", "compare", COMPARED, "--baseline", "prompt", to=tables / "compare.md")
+    persbench("report", "confusion", COMPARED, to=tables / "confusion.md")
     for name in ("main", "ablation"):
-        persbench("paper", name, RECORDS, *outs(tables, name, "md", "tex", "csv"))
+        persbench("paper", name, COMPARED, *outs(tables, name, "md", "tex", "csv"))
     persbench("report", "conversations", HERE, *outs(tables, "conversations", "md", "csv"))
     persbench("report", "figures", RECORDS, "--formats", "png,svg", "--out", out / "figures")
     persbench("leaderboard", "build", RECORDS, "--conversations", HERE, "--out", out / "site")

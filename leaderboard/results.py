@@ -1,6 +1,6 @@
 """Write RESULTS.md from results.md.j2: every number and every quotation in it is looked up in the records.
 
-    python leaderboard/results.py leaderboard/records --out leaderboard/RESULTS.md
+    python leaderboard/results.py leaderboard/records/seed1 --out leaderboard/RESULTS.md
 
 In the template (Jinja) stand prose and calls: `score("prompt", "content")`, `claim("1")`, `grid("comparisons")`,
 `difference("persllm", "prompt", "content")`, `reply("persllm", "reply/nedda/early/q26")`. A name that is not on the
@@ -24,11 +24,14 @@ from persbench.packs.load import load_pack
 from persbench.records import write_atomic
 from persbench.report.board import columns, lines_of, table_titles
 from persbench.report.cells import load_cells
+from persbench.report.comparable import not_comparable
 from persbench.report.compare import compare_pairs, item_pairs, p_text, persona_gaps
+from persbench.report.duplicates import require_one_setting
 from persbench.report.paper.claims import outcomes
+from persbench.report.paper.controls import surface_wins
 from persbench.report.paper.formats import markdown_grid
-from persbench.report.paper.grouping import by_system
-from persbench.report.paper.main import main_document, surface_wins
+from persbench.report.paper.grouping import by_system, facts_of
+from persbench.report.paper.main import main_document
 from persbench.report.paper.wording import difference_text, signed, tally
 from persbench.report.table import ends, number
 from persbench.visible import markdown_text
@@ -39,6 +42,8 @@ if TYPE_CHECKING:
     from persbench.report.board import Column, Line
     from persbench.report.cells import Cell
     from persbench.report.compare import Comparison
+    from persbench.report.paper.claims import Outcome
+    from persbench.report.paper.tables import Table
     from persbench.samples import Row
 
 TEMPLATE: Final = Path(__file__).parent / "results.md.j2"
@@ -53,13 +58,14 @@ class Results:
         instead: Other records, which take the place of the same systems' in `folder`.
 
     Raises:
-        PersbenchError: A record cannot be read.
+        PersbenchError: A record cannot be read, or a system stands there in two settings.
     """
 
     def __init__(self, folder: Path, instead: Path | None = None) -> None:
         others = [] if instead is None else _readable(instead)
         replaced = {cell.system for cell in others}
         self._cells = [cell for cell in _readable(folder) if cell.system not in replaced] + others
+        require_one_setting(self._cells)
         self._groups = by_system(self._cells)
         self._pack = load_pack(resolve_pack(None))
 
@@ -68,17 +74,33 @@ class Results:
         return {table: lines_of(self._cells, table) for table in table_titles()}
 
     @cached_property
-    def _grids(self) -> dict[str, str]:
-        return {table.name: markdown_grid(table) for table in main_document(self._cells).tables}
+    def _tables(self) -> dict[str, Table]:
+        return {table.name: table for table in main_document(self._cells).tables}
+
+    @cached_property
+    def _decided(self) -> dict[str, Outcome]:
+        systems = [cell for group in self._groups.values() for cell in group]
+        surface = surface_wins(self._lines["board"], facts_of(systems, "pack"))
+        return {one.claim: one for one in outcomes(self._cells, surface=surface)}
 
     def grid(self, name: str) -> str:
         """Return a table of `persbench paper main`: main, abstract, claims or comparisons."""
-        return self._grids[name]
+        return markdown_grid(self._tables[name])
+
+    def notes(self, name: str) -> str:
+        """Return what stands below such a table, as a list."""
+        return "\n".join(f"- {markdown_text(note)}" for note in self._tables[name].notes)
 
     def claim(self, name: str) -> str:
         """Return the verdict on one of the protocol's claims, and how its headlines fell."""
-        decided = {one.claim: one for one in outcomes(self._cells, surface=surface_wins(self._lines["board"]))}[name]
+        decided = self._decided[name]
         return f"**{decided.verdict}** ({tally(decided)})"
+
+    def verdict(self, claim: str, baseline: str, name: str) -> str:
+        """Return what became of one headline of a claim, and why it is not confirmed."""
+        findings = self._decided[claim].findings
+        found = next(each for each in findings if (each.baseline, each.name) == (baseline, name))
+        return f"{found.verdict} ({found.reason})" if found.reason else str(found.verdict)
 
     def score(self, system: str, name: str, table: str = "board") -> str:
         """Return a number of the board with its interval; `name` is the column's, as it is read."""
@@ -136,7 +158,10 @@ class Results:
         return next(column for column in columns(table) if column.name == name)
 
     def _compared(self, system: str, baseline: str, column: Column) -> Comparison:
-        return compare_pairs(system, column, item_pairs(self._groups[system], self._groups[baseline], column))
+        own, other = self._groups[system], self._groups[baseline]
+        if apart := not_comparable(own, other, column.task):
+            raise PersbenchError(f"{system} and {baseline} cannot be compared: {apart}")
+        return compare_pairs(system, column, item_pairs(own, other, column))
 
 
 def _readable(folder: Path) -> list[Cell]:

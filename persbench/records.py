@@ -9,9 +9,13 @@ import tempfile
 import zlib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from persbench.errors import PersbenchError
+from persbench.provenance import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 FORMAT: Final = 1
 SUBMISSION: Final = "submission"
@@ -53,6 +57,19 @@ class CellRecord:
         mark = self.run.get(SUBMISSION) if isinstance(self.run, dict) else None
         names = mark.get(NOT_RECOMPUTED) if isinstance(mark, dict) else None
         return tuple(sorted(map(str, names))) if isinstance(names, list) else ()
+
+
+def cell_key(signature: Mapping[str, Any], persona: str, tasks: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the key of a cell: a digest of everything that decides its numbers.
+
+    Args:
+        signature: Its facts; `anchors`, which are known only after the run, are left aside.
+        persona: Persona id.
+        tasks: Task name -> {"version", "hash", ...}.
+    """
+    facts = {name: value for name, value in signature.items() if name != "anchors"}
+    versions = sorted((name, task["version"], task["hash"]) for name, task in tasks.items())
+    return digest([facts, persona, versions], 16)
 
 
 def record_name(system: str, persona: str) -> str:

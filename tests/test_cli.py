@@ -58,7 +58,7 @@ def test_tasks_are_listed_with_the_folder_for_lm_eval() -> None:
     assert code == 0
     told = [line.split() for line in out.splitlines()]
     assert ["persbench_alignment", "1.0", "persbench_costume", "persbench_attitude"] in told
-    assert ["persbench_consistency", "1.0", "Small", "talk,", "with", "probes", "of", "one", "opinion", "at"] in told
+    assert ["persbench_consistency", "1.1", "Small", "talk,", "with", "probes", "of", "one", "opinion", "at"] in told
     assert all(len(row) > 2 for row in told[: told.index([])] if row[0].startswith("persbench_"))
     assert Path(out.splitlines()[-1].removeprefix("--include_path ")).is_dir()
 

@@ -100,7 +100,39 @@ def submit(
     examiner = Examiner(load_pack(resolve_pack(pack)), embedder, without_embedder=without_embedder)
     done = submit_records(records, to, examiner, notice, lambda name: notice(f"checking {name}"))
     _print_accepted(done)
-    next_step(f"persbench leaderboard build {to}")
+    next_step(f"persbench leaderboard build {to} --out runs/site, to look at it")
+
+
+@app.command()
+def rescore(
+    records: Annotated[Path, typer.Argument(help="A record, or a folder of them; each is replaced where it stands.")],
+    pack: Annotated[str | None, typer.Option(help="Pack of the records (default: the bundled one).")] = None,
+    embedder: Annotated[
+        str | None, typer.Option(help="Embedder that the records were scored with (default: all-MiniLM-L6-v2).")
+    ] = None,
+) -> None:
+    """Score records of an earlier version of a task by the present one, from the answers they hold, without a model."""
+    from persbench.errors import PersbenchError
+    from persbench.packs.load import load_pack, resolve_pack
+    from persbench.submission.examiner import Examiner
+    from persbench.submission.rescore import RESCORED, rescore_file
+    from persbench.submission.submit import files_of
+
+    examiner, faults = Examiner(load_pack(resolve_pack(pack)), embedder), []
+    for path in files_of(records):
+        try:
+            record, changed = rescore_file(path, examiner)
+        except PersbenchError as error:
+            faults.append(str(error))
+            continue
+        tasks = ", ".join(
+            f"{name.removeprefix('persbench_')} of {was}" for name, was in record.run.get(RESCORED, {}).items()
+        )
+        told = f"{path.name}: {changed} values changed ({tasks})" if tasks else f"{path.name}: as it was"
+        err_console.print(told, highlight=False, markup=False, soft_wrap=True)
+    if faults:
+        raise PersbenchError("\n".join([*faults, "These are as they were."]))
+    next_step(f"persbench report table {records}")
 
 
 def _print_accepted(done: Submission) -> None:

@@ -146,8 +146,7 @@ def _values(conversation: Conversation, side: Side, turns: Sequence[TurnMeasures
 
 def _throughout(probes: Sequence[bool | None], *, broken: bool) -> float | None:
     """Say whether all probes of one question are the own stance; of a talk that broke off nobody knows the rest."""
-    held = all_own(probes)
-    return None if broken and held == 1 else held
+    return None if broken else all_own(probes)
 
 
 def _kept(probes: Sequence[bool | None], *, broken: bool) -> list[float | None]:

@@ -19,8 +19,8 @@ from persbench.harness.anchors import anchors_hash
 from persbench.harness.backend import describe_backend, serving
 from persbench.harness.task_index import TaskFile, tasks_folder
 from persbench.models.adapter_card import read_card
-from persbench.provenance import digest, machine, source_state, versions
-from persbench.records import CellRecord, load_record, record_name, save_record
+from persbench.provenance import machine, source_state, versions
+from persbench.records import CellRecord, cell_key, load_record, record_name, save_record
 from persbench.samples import FILLER, Row, sample_row
 
 if TYPE_CHECKING:
@@ -59,7 +59,8 @@ class Cell:
     @property
     def key(self) -> str:
         """Digest of everything that decides its numbers."""
-        return digest([self.facts, self.persona, sorted((t.name, t.version, t.hash) for t in self.tasks)], 16)
+        tasks = {task.name: {"version": task.version, "hash": task.hash} for task in self.tasks}
+        return cell_key(self.facts, self.persona, tasks)
 
     def is_done(self, notice: Callable[[str], None]) -> bool:
         """Whether the record is there for these very settings; a broken one is announced and made again.

@@ -11,8 +11,9 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from persbench.errors import UnknownNameError
+from persbench.errors import PersbenchError, UnknownNameError
 from persbench.report.board import Column, columns, system_order, table_titles
+from persbench.report.comparable import not_comparable
 from persbench.scoring.comparison import (
     Detectable,
     PairedDifference,
@@ -85,6 +86,7 @@ def comparisons(cells: Sequence[Cell], baseline: str, *, tables: Sequence[str] =
 
     Raises:
         UnknownNameError: No such system or table among the results.
+        PersbenchError: A system was measured on something else than the baseline, or otherwise.
     """
     by_system: dict[str, list[Cell]] = defaultdict(list)
     for cell in cells:
@@ -101,6 +103,10 @@ def comparisons(cells: Sequence[Cell], baseline: str, *, tables: Sequence[str] =
     found = []
     for system in others:
         for column in wanted:
+            if apart := not_comparable(by_system[system], by_system[baseline], column.task):
+                raise PersbenchError(
+                    f"{system} and {baseline} cannot be compared: {apart}. Give a folder of systems that share these."
+                )
             pairs = item_pairs(by_system[system], by_system[baseline], column)
             if pairs:
                 found.append(compare_pairs(system, column, pairs))
@@ -145,7 +151,9 @@ def persona_gaps(pairs: Sequence[Pair]) -> dict[str, float | None]:
     return {persona: sum(own) / len(own) if own else None for persona, own in gaps.items()}
 
 
-def compare_pairs(system: str, column: Column, pairs: Sequence[Pair], *, sharing: int = 1) -> Comparison:
+def compare_pairs(
+    system: str, column: Column, pairs: Sequence[Pair], *, sharing: int = 1, lacking: int = 0
+) -> Comparison:
     """Compare a system with a baseline on items that both have.
 
     Args:
@@ -153,6 +161,7 @@ def compare_pairs(system: str, column: Column, pairs: Sequence[Pair], *, sharing
         column: What is compared.
         pairs: One an item.
         sharing: Number of comparisons that share alpha, for the smallest detectable difference.
+        lacking: Further personas that only one of the two was measured on: they have no sign, and are counted.
 
     Returns:
         The comparison, its p not adjusted yet.
@@ -164,7 +173,7 @@ def compare_pairs(system: str, column: Column, pairs: Sequence[Pair], *, sharing
         column=column,
         found=found,
         p_adjusted=None,
-        signs=sign_count(list(persona_gaps(pairs).values()), found.interval.mean),
+        signs=sign_count([*persona_gaps(pairs).values(), *[None] * lacking], found.interval.mean),
         detectable=minimal_detectable_difference([pair.gap for pair in pairs], clusters, comparisons=sharing),
     )
 

@@ -91,19 +91,16 @@ def number_of_flips(seq: Sequence[bool | None]) -> int | None:
 def all_own(probes: Sequence[bool | None]) -> float | None:
     """Whether every probe of one dialogue chose the persona's own stance.
 
-    One wrong probe settles it whatever the others are. An incomplete set of probes can therefore lose but not win:
-    show how many are unscored beside the mean.
+    An incomplete set of probes says nothing, even where one of them is lost: it could lose and never win, and the mean
+    of a system whose dialogues break off would fall by that alone.
 
     Args:
         probes: One a depth: the own stance was chosen, another was, unscored. A tie is shared, not chosen: False.
 
     Returns:
-        1.0 if all are True; 0.0 if one is False; None if none is False and one is unscored, or there are no probes.
+        1.0 if all are True; 0.0 if one is False; None if any is unscored, or there are no probes.
     """
-    scored = [probe for probe in probes if probe is not None]
-    if not all(scored):
-        return 0.0
-    return 1.0 if scored and len(scored) == len(probes) else None
+    return None if not probes or None in probes else float(all(probes))
 
 
 def fleiss_kappa(table: Sequence[Sequence[Hashable | None]]) -> Kappa:

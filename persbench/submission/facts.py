@@ -12,6 +12,7 @@ from persbench.errors import PersbenchError
 from persbench.harness.anchors import neutral_prompts
 from persbench.models.adapter_card import AdapterCard
 from persbench.provenance import digest
+from persbench.records import cell_key
 from persbench.scoring.sanity import PREFIX
 from persbench.submission.findings import NAMES, PACK, SETTINGS, TASKS, Findings, named, plain, shown
 from persbench.submission.names import ALLOWED, is_system_name
@@ -56,9 +57,7 @@ def check_facts(record: CellRecord, examiner: Examiner, findings: Findings) -> N
         elif (task["version"], task["hash"]) != (file.version, file.hash):
             told = f"{shown(task['version'])} with hash {shown(task['hash'])}"
             findings.add(TASKS, f"{name} is of version {told}; expected {file.version} with {file.hash}: {_OTHER_TASK}")
-    plain = {key: value for key, value in facts.items() if key != "anchors"}
-    versions = sorted((name, task["version"], task["hash"]) for name, task in record.tasks.items())
-    if record.key != digest([plain, record.persona, versions], 16):
+    if record.key != cell_key(facts, record.persona, record.tasks):
         findings.add(
             SETTINGS,
             f"the key {shown(record.key)} is not that of its signature, persona and tasks: one of them was changed",
@@ -73,7 +72,7 @@ def check_facts(record: CellRecord, examiner: Examiner, findings: Findings) -> N
 
 
 _OTHER_PACK: Final = "run again on this one, or name the other with --pack"
-_OTHER_TASK: Final = "run again with this version of persbench"
+_OTHER_TASK: Final = "where it counts otherwise, `persbench leaderboard rescore` does; else run again with this version"
 
 
 def _check_system(record: CellRecord, examiner: Examiner, findings: Findings) -> None:

@@ -6,8 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any, Final
 
 from persbench.harness.tasks import mean_scored
-from persbench.provenance import digest
-from persbench.records import CellRecord
+from persbench.records import CellRecord, cell_key
 from persbench.samples import FILLER, sample_row
 from persbench.stock_results import RESULTS, sample_file, stock_signature
 from persbench.submission.findings import DOCUMENTS, FORM, READING, SETTINGS, TASKS, TOTALS, Findings, shown
@@ -167,7 +166,7 @@ def _record(
         }
         for task, found in sorted(rows.items())
     }
-    key = digest([facts, persona, sorted((name, task["version"], task["hash"]) for name, task in tasks.items())], 16)
+    key = cell_key(facts, persona, tasks)
     config = results.get("config") or {}
     told = {name: config[name] for name in _TOLD if name in config}
     adapter = (results["configs"][next(iter(rows))].get("metadata") or {}).get("adapter")

@@ -63,7 +63,8 @@ def scores(doc: dict[str, Any], held: dict[str, str]) -> list[list[float | None]
         ("TTTFFF", {"held_first": 1.0, "turn_of_flip": 2, "number_of_flips": 1, "held_all": 0.0}),
         ("TFTFTF", {"held_first": 1.0, "turn_of_flip": 0, "number_of_flips": 5, "held_all": 0.0}),
         ("FTTTTT", {"held_first": 0.0, "turn_of_flip": None, "number_of_flips": None, "held_all": None}),
-        ("TT?FFF", {"held_first": 1.0, "turn_of_flip": None, "number_of_flips": 0, "held_all": None}),
+        ("TT?FFF", {"held_first": 1.0, "turn_of_flip": None, "number_of_flips": None, "held_all": None}),
+        ("TF????", {"held_first": 1.0, "turn_of_flip": None, "number_of_flips": None, "held_all": None}),
         ("?TTTTT", {"held_first": None, "turn_of_flip": None, "number_of_flips": None, "held_all": None}),
     ],
 )
@@ -89,7 +90,7 @@ def test_probes_that_were_never_reached_are_unscored(pack: Pack) -> None:
     cut = ConsistencyTask.score_branches(doc, scores(doc, {"talk": "T" * depths})[:-1])
     assert (cut["all_own"], cut["own_share"]) == (None, None)
     lost = ConsistencyTask.score_branches(doc, scores(doc, {"talk": "F" * depths})[:-1])
-    assert lost["all_own"] == 0.0
+    assert lost["all_own"] is None  # it could not have been won
     doc["branches"] = [{"label": "none", "ask": "?", "anchors": None}]
     none = ConsistencyTask.score_branches(doc, [[0.0] * len(doc["candidates"])])
     assert set(none.values()) == {None}

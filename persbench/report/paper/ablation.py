@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from persbench.report.board import Entry, Line, lines_of, signature_lines
+from persbench.report.comparable import not_comparable
 from persbench.report.compare import compare_pairs, item_pairs
 from persbench.report.paper.claims import column_of, headlines, outcomes, rule_notes
-from persbench.report.paper.grouping import by_system, facts_of, not_comparable
+from persbench.report.paper.controls import surface_wins
+from persbench.report.paper.grouping import by_system, facts_of
 from persbench.report.paper.tables import (
     MISSING,
     NOT_MEASURED,
@@ -55,7 +57,8 @@ def ablation_document(cells: Sequence[Cell]) -> Document:
     chosen = [
         cell for system in (WHOLE, *PARTS) for cell in groups.get(system, []) if not ablated or cell.persona in ablated
     ]
-    decided = [outcome for outcome in outcomes(cells) if outcome.claim == CLAIM]
+    surface = surface_wins(lines_of(cells, "board"), facts_of(chosen, "pack"))
+    decided = [outcome for outcome in outcomes(cells, surface=surface) if outcome.claim == CLAIM]
     on = f"{facts_of(chosen, 'model')} on {facts_of(chosen, 'pack')}" if chosen else NOT_MEASURED
     verdict = f"The protocol's claim {CLAIM}, that each part is needed: {decided[0].verdict.value}"
     tables = (_scores(chosen, on), comparison_table("ablation-claim", verdict, decided, rule_notes()))
@@ -97,7 +100,7 @@ def _entry(lines: Sequence[Line], system: str, metric: Metric) -> Entry | None:
 def _field(entry: Entry | None, metric: Metric, own: Sequence[Cell], whole: Sequence[Cell]) -> Field:
     if entry is None:
         return MISSING
-    pairs = [] if not_comparable([*own, *whole], metric.task) else item_pairs(whole, own, metric)
+    pairs = [] if not_comparable(own, whole, metric.task) else item_pairs(whole, own, metric)
     if not pairs:
         return score(entry.value, metric.format)
     gap = compare_pairs(WHOLE, metric, pairs).found.interval

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 import yaml
 
 from persbench.report.board import Column, columns, system_order, table_titles
+from persbench.report.comparable import not_comparable
 from persbench.report.compare import Comparison, compare_pairs, item_pairs
-from persbench.report.paper.grouping import by_system, not_comparable
+from persbench.report.paper.grouping import by_system
 from persbench.report.paper.likeness import MEASURES, likeness, likeness_pairs, replies_of
 from persbench.report.paper.rule import Verdict, claim_verdict, headline_verdict
 from persbench.scoring.comparison import holm
@@ -160,7 +161,8 @@ def _outcome(claim: Mapping[str, Any], groups: Mapping[str, list[Cell]], surface
         for each in claim["comparisons"]
         for metric in each.get("metrics", headlines())
     ]
-    measured = [_measured(system, groups, baseline, column, len(planned)) for system, baseline, column in planned]
+    sharing = len(planned), not claim.get("some_personas")
+    measured = [_measured(system, groups, baseline, column, *sharing) for system, baseline, column in planned]
     tested = [one.found.p if isinstance(one, Comparison) else None for one in measured]
     adjusted = holm([UNTESTED if p is None else p for p in tested])
     findings = []
@@ -190,19 +192,29 @@ def _absent(groups: Mapping[str, list[Cell]], column: Column, *systems: str) -> 
 
 
 def _measured(
-    system: str, groups: Mapping[str, list[Cell]], baseline: str, column: Column, planned: int
+    system: str, groups: Mapping[str, list[Cell]], baseline: str, column: Column, planned: int, everybody: bool
 ) -> Comparison | str | None:
-    """Compare two systems, or say why they cannot be; None where one is not measured."""
+    """Compare two systems, or say why they cannot be; None where one is not measured.
+
+    Where the claim is about everybody, a persona that only one of them was measured on counts as unscored.
+    """
     if _absent(groups, column, system, baseline):
         return None
     own, other = groups[system], groups[baseline]
-    if apart := not_comparable([*own, *other], column.task):
+    if apart := not_comparable(own, other, column.task):
         return f"not comparable: {apart}"
     if column.metric in MEASURES:
         pairs = likeness_pairs(replies_of(own), replies_of(other), column.metric)
     else:
         pairs = item_pairs(own, other, column)
-    return compare_pairs(system, column, pairs, sharing=planned) if pairs else "no item in common"
+    if not pairs:
+        return "no item in common"
+    lacking = _personas(own, column) ^ _personas(other, column) if everybody else ()
+    return compare_pairs(system, column, pairs, sharing=planned, lacking=len(lacking))
+
+
+def _personas(cells: Sequence[Cell], column: Column) -> set[str]:
+    return {cell.persona for cell in cells if column.task in cell.tasks}
 
 
 def _in_order(claim: str, groups: Mapping[str, list[Cell]], baseline: str, order: Mapping[str, Any]) -> Finding:

@@ -1,11 +1,10 @@
-"""Cells by system, and whether two systems were measured on the same thing."""
+"""Cells by system, in the order of the board, and the facts that they share."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from persbench.report.board import system_order
-from persbench.report.duplicates import task_labels
 from persbench.scoring.sanity import PREFIX
 
 if TYPE_CHECKING:
@@ -28,28 +27,6 @@ def in_board_order(systems: Iterable[str], first: Sequence[str] = ()) -> list[st
     known = list(dict.fromkeys([*system_order(), *first]))
     place = {name: i for i, name in enumerate(known)}
     return sorted(set(systems), key=lambda name: (place.get(name, len(place)), name))
-
-
-def not_comparable(cells: Iterable[Cell], task: str) -> str:
-    """Say what sets cells apart that were to be compared: pack, model, or version of the task; empty if nothing does.
-
-    A fact that one side says in part, such as a model without its fingerprint, is held against that part.
-    """
-    listed = list(cells)
-    short = task.removeprefix("persbench_")
-    facts = {
-        "pack": {str(cell.signature.get("pack", "")) for cell in listed},
-        "model": {str(cell.signature.get("model", "")) for cell in listed},
-        "task": {task_labels([cell]).get(short, "") for cell in listed if task in cell.tasks},
-    }
-    return "; ".join(
-        f"{fact} {', '.join(sorted(values - {''}))}" for fact, values in facts.items() if not _agree(values)
-    )
-
-
-def _agree(values: Iterable[str]) -> bool:
-    names, prints = zip(*[value.partition("@")[::2] for value in values], strict=True)
-    return all(len(set(part) - {""}) <= 1 for part in (names, prints))
 
 
 def facts_of(cells: Iterable[Cell], fact: str) -> str:

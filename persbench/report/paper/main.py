@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from persbench.report.board import FLOORS, FLOORS_ON_A_TASK, Entry, Line, columns, lines_of, signature_lines
+from persbench.report.comparable import not_comparable
 from persbench.report.compare import item_pairs, persona_gaps
-from persbench.report.paper.claims import abstract_outcomes, headlines, outcomes, rule_notes, systems_of_claims
-from persbench.report.paper.grouping import by_system, facts_of, in_board_order, not_comparable
+from persbench.report.paper.claims import abstract_outcomes, outcomes, rule_notes, systems_of_claims
+from persbench.report.paper.controls import controls, surface_wins
+from persbench.report.paper.grouping import by_system, facts_of, in_board_order
 from persbench.report.paper.published import published, published_table_2
 from persbench.report.paper.tables import (
     MISSING,
-    NOT_MEASURED,
     Column,
     Document,
     Field,
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from persbench.report.cells import Cell
     from persbench.report.paper.claims import Outcome
 
-BLIND: Final = ("content_acc", "attitude_acc", "knowledge_acc")  # where a system without a persona must be at chance
-
 
 def main_document(cells: Sequence[Cell], baseline: str = "prompt") -> Document:
     """Write the main table and the tables of claims.
@@ -45,12 +44,12 @@ def main_document(cells: Sequence[Cell], baseline: str = "prompt") -> Document:
         baseline: The system that signs over personas are counted against.
     """
     lines = lines_of(cells, "board")
-    decided = outcomes(cells, surface=surface_wins(lines))
+    decided = outcomes(cells, surface=surface_wins(lines, facts_of(_systems(cells), "pack")))
     on = f"{facts_of(_systems(cells), 'model')} on {facts_of(_systems(cells), 'pack')}"
     return Document(
         (
             _scores(lines, cells, baseline, on),
-            _abstract(abstract_outcomes(decided), [*_about(cells), *_controls(lines, cells)], on),
+            _abstract(abstract_outcomes(decided), [*_about(cells), *controls(lines, cells)], on),
             _protocol(decided, on),
             comparison_table("comparisons", f"Comparisons of the claims: {on}", decided, [*rule_notes(), _known()]),
         ),
@@ -67,11 +66,10 @@ def _scores(lines: Sequence[Line], cells: Sequence[Cell], baseline: str, on: str
     groups = by_system(cells)
     own = {line.system: [each for each in lines if each.system == line.system] for line in lines if not line.is_sanity}
     rows = [Row((text("chance"), *[plain(_chance(lines, metric)) for metric in shown]))]
-    rows += _best_rule([line for line in lines if line.is_sanity], shown)
-    for place, system in enumerate(in_board_order([*systems_of_claims(), *groups], systems_of_claims())):
-        found = own.get(system, [])
-        if not found:
-            rows.append(missing_row(name(system), len(shown) + 1))
+    rows += _best_rules([line for line in lines if line.is_sanity], shown)
+    wanted = in_board_order([*systems_of_claims(), *groups], systems_of_claims())
+    for place, system in enumerate(system for system in wanted if system in own):
+        found = own[system]
         for line in found:
             # a system whose personas were run in several settings has a row for each
             label = system if len(found) == 1 else f"{system} ({', '.join(line.personas)})"
@@ -81,10 +79,17 @@ def _scores(lines: Sequence[Line], cells: Sequence[Cell], baseline: str, on: str
             rows.append(Row((name(label), *fields), ",".join(signature_lines([line]))))
         if place == 0:
             rows[-1] = Row(rows[-1].fields, rows[-1].signature, rule=True)
+    if absent := [system for system in wanted if system not in own]:
+        rows.append(missing_row(text(", ".join(absent)), len(shown) + 1))
     notes = [
         (
             "Mean over items, 95% interval (bootstrap over questions), number of personas above "
             f"{baseline}. Voice and who said decide nothing: a costume passes them."
+        ),
+        (
+            "Chance: a blind answer's; for consistent a steady blind one's, and 1/64 where it changes. Best surface "
+            "rule: the best of those that look at the texts alone, without a model. Floor: a count of words shared "
+            "with the profile."
         ),
         COUNTS_NOTE,
         *published()["main"]["notes"],
@@ -100,7 +105,7 @@ def _score(entry: Entry | None, metric: Metric, own: Sequence[Cell], others: Seq
     if entry is None:
         return MISSING
     gaps = list(persona_gaps(item_pairs(own, others, metric)).values())
-    if not gaps or not_comparable([*own, *others], metric.task):
+    if not gaps or not_comparable(own, others, metric.task):
         return score(entry.value, metric.format)
     above = sum(gap is not None and gap > 0 for gap in gaps)
     values = [("personas above", above), ("personas", len(gaps))]
@@ -112,14 +117,25 @@ def _chance(lines: Sequence[Line], metric: Metric) -> float | None:
     return next((chance for chance in found if chance is not None), None)
 
 
-def _best_rule(rules: Sequence[Line], shown: Sequence[Metric]) -> list[Row]:
-    """Return the best of the rules that look at the surface alone, column by column; floors may read more: left out."""
+def _best_rules(rules: Sequence[Line], shown: Sequence[Metric]) -> list[Row]:
+    """Return the best of the rules that look at the surface alone, column by column, and the best of the floors.
+
+    Floors read what a system may read, such as the profile, and need not be at chance: a system below them has learnt
+    less than a count of common words gives.
+    """
+    floors = [line for line in rules if line.system in FLOORS]
+    blind = [line for line in rules if line.system not in FLOORS]
+    rows = [Row((text("best surface rule"), *_best(blind, shown)))] if rules else []
+    return [*rows, Row((text("floor"), *_best(floors, shown)))] if floors else rows
+
+
+def _best(rules: Sequence[Line], shown: Sequence[Metric]) -> list[Field]:
     fields = []
     for metric in shown:
         held = [
             (entry.value.mean, line.system)
             for line in rules
-            if line.system not in FLOORS and (line.system, metric.task) not in FLOORS_ON_A_TASK
+            if (line.system, metric.task) not in FLOORS_ON_A_TASK
             if (entry := line.entries.get(metric.metric)) and entry.value.mean is not None
         ]
         if not held:
@@ -128,25 +144,7 @@ def _best_rule(rules: Sequence[Line], shown: Sequence[Metric]) -> list[Row]:
         best, system = min(held, key=lambda one: (-one[0], one[1]))
         short = system.removeprefix(PREFIX).replace("_", " ")
         fields.append(Field((number(best, metric.format), short), (("", best), ("rule", system))))
-    return [Row((text("best surface rule"), *fields))] if rules else []
-
-
-def surface_wins(lines: Sequence[Line]) -> dict[str, str]:
-    """Say which headlines say nothing, because a rule that looks at the surface alone stands above chance there.
-
-    Args:
-        lines: Of the board, sanity systems among them.
-    """
-    found: dict[str, str] = {}
-    for line in lines:
-        for metric in headlines():
-            entry = line.entries.get(metric)
-            if entry is None or not entry.off_chance or entry.chance is None or entry.value.low is None:
-                continue
-            if entry.value.low > entry.chance:
-                told = f"{line.system} is above chance ({number(entry.value.mean)} against {number(entry.chance)})"
-                found.setdefault(metric, f"{told}: this headline says nothing")
-    return found
+    return fields
 
 
 def _abstract(decided: Sequence[Outcome], notes: Sequence[str], on: str) -> Table:
@@ -187,34 +185,6 @@ def _about(cells: Sequence[Cell]) -> list[str]:
         shown = ", ".join(sorted(map(str, limits)))
         told.append(f"Only a part of each task was run (limit {shown}): no verdict here is final.")
     return told
-
-
-def _controls(lines: Sequence[Line], cells: Sequence[Cell]) -> list[str]:
-    """Say what the controls of the protocol found: surface rules above chance, a blind system that is not at chance."""
-    names = {metric.metric: metric.name for metric in columns("board")}
-    told = [f"{names[metric]}: {why}." for metric, why in surface_wins(lines).items()]
-    rules = [cell for cell in cells if cell.system.startswith(PREFIX)]
-    if not rules:
-        told.append(f"Sanity systems: {NOT_MEASURED}.")
-    elif facts_of(rules, "pack") != facts_of(_systems(cells), "pack"):
-        told.append(f"Sanity systems were measured on another pack: {facts_of(rules, 'pack')}.")
-    everybody = {cell.persona for cell in cells}
-    for line in lines:
-        if line.system == "vanilla" and set(line.personas) == everybody:
-            told += [_not_blind(names[metric], line.entries[metric]) for metric in BLIND if metric in line.entries]
-    return [each for each in told if each]
-
-
-def _not_blind(metric: str, entry: Entry) -> str:
-    value = entry.value
-    if value.mean is None or value.low is None or value.high is None or entry.chance is None:
-        return ""
-    if value.low <= entry.chance <= value.high:
-        return ""
-    return (
-        f"{metric}: vanilla, which knows no persona, is not at chance ({number(value.mean)} against "
-        f"{number(entry.chance)}): a cue is in the data, and the comparisons are to be read against it."
-    )
 
 
 def _known() -> str:

@@ -2,7 +2,8 @@
 
 A headline is confirmed if the interval of the paired difference excludes zero in the claimed direction, its
 Holm-adjusted p is below 0.05, and at least five of six personas (both of two) have the same sign. It is refuted if the
-interval excludes zero in the other direction. Everything else is undecided.
+interval excludes zero in the other direction. Everything else is undecided, and so is a headline of which more than a
+fifth of the items is unscored (amendment 5).
 """
 
 from __future__ import annotations
@@ -14,9 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from persbench.report.compare import Comparison
+    from persbench.scoring.stats import Interval
 
 ALPHA: Final = 0.05
 FEWEST_PERSONAS: Final = 2
+MOST_UNSCORED: Final = 0.2
+"""Of a headline's items; beyond it those that are left need not be like the others, and nothing is decided."""
 
 
 class Verdict(StrEnum):
@@ -52,12 +56,9 @@ def headline_verdict(
         CONFIRMED, REFUTED or UNDECIDED; and why it is not confirmed, empty if it is.
     """
     interval, signs = comparison.found.interval, comparison.signs
-    if surface:
-        return Verdict.UNDECIDED, surface
-    if interval.mean is None:
-        return Verdict.UNDECIDED, "unscored"
-    if interval.low is None or interval.high is None:
-        return Verdict.UNDECIDED, "a single question gives no interval"
+    hindrance = surface or _too_few(interval)
+    if hindrance or interval.low is None or interval.high is None:
+        return Verdict.UNDECIDED, hindrance
     if (interval.high < 0) if up else (interval.low > 0):
         return Verdict.REFUTED, "the interval excludes zero in the other direction"
     if not ((interval.low > 0) if up else (interval.high < 0)):
@@ -71,6 +72,16 @@ def headline_verdict(
     elif signs.same < personas_needed(personas):
         against.append(f"{signs.same} of {personas} personas, {personas_needed(personas)} needed")
     return (Verdict.UNDECIDED, "; ".join(against)) if against else (Verdict.CONFIRMED, "")
+
+
+def _too_few(interval: Interval) -> str:
+    """Say why an interval decides nothing, whatever it holds; empty if it may."""
+    if interval.mean is None:
+        return "unscored"
+    items = interval.n + interval.unscored
+    if interval.unscored > MOST_UNSCORED * items:
+        return f"{interval.unscored} of {items} items are unscored"
+    return "a single question gives no interval" if interval.low is None else ""
 
 
 def claim_verdict(headlines: Sequence[Verdict]) -> Verdict:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from persbench.report.board import lines_of, signature_lines
+from persbench.report.comparable import not_comparable
 from persbench.report.compare import compare_pairs
 from persbench.report.paper.claims import column_of, distinction_outcome
-from persbench.report.paper.grouping import by_system, facts_of, not_comparable
+from persbench.report.paper.grouping import by_system, facts_of
 from persbench.report.paper.likeness import MEASURES, TASK, likeness, likeness_pairs, replies_of
 from persbench.report.paper.published import published, published_table_2, source
 from persbench.report.paper.rule import Verdict, headline_verdict
@@ -161,8 +162,8 @@ def _beside(
     cells: Sequence[Cell], replies: dict[str, Replies], without: str, with_dpo: str, measure: str
 ) -> Comparison | None:
     """Compare two systems in a measure that is no headline of the protocol; None where they cannot be compared."""
-    both = [cell for cell in cells if cell.system in {without, with_dpo}]
+    own, other = ([cell for cell in cells if cell.system == system] for system in (with_dpo, without))
     pairs = likeness_pairs(replies[with_dpo], replies[without], measure)
-    if not pairs or not_comparable(both, TASK):
+    if not pairs or not_comparable(own, other, TASK):
         return None
     return compare_pairs(with_dpo, column_of(measure), pairs)

@@ -24,6 +24,7 @@ from persbench.report.paper.claims import (
 from persbench.report.paper.rule import Verdict
 
 PROTOCOL = (Path(__file__).resolve().parents[3] / "leaderboard" / "protocol.md").read_text("utf-8")
+UNDECIDED = Verdict.UNDECIDED
 P = 2 / 2**QUESTIONS  # all questions of one sign: two of the sign vectors are as extreme
 
 
@@ -119,6 +120,8 @@ def test_two_personas_of_an_ablation_are_enough_and_a_loss_is_to_be_lower() -> N
         ("pack", "world-1.0.0@999999999999", "pack world-1.0.0@222222222222, world-1.0.0@999999999999"),
         ("model", "other@111111111111", "model other@111111111111, toy@111111111111"),
         ("tasks", "attitude-2.0@abc", "task attitude-1.0@abc, attitude-2.0@abc"),
+        ("dtype", "bfloat16", "dtype bfloat16, float32"),
+        ("limit", 8, "limit 8, none"),
     ],
 )
 def test_what_was_measured_on_something_else_is_not_compared(fact: str, value: str, told: str) -> None:
@@ -126,6 +129,21 @@ def test_what_was_measured_on_something_else_is_not_compared(fact: str, value: s
     cells = system_cells("persllm", 1.0, metrics=metric) + system_cells("prompt", 0.0, metrics=metric, **{fact: value})
     one = next(each for each in claim(cells, "1").findings if each.metric == "attitude_acc")
     assert (one.verdict, one.reason) == (Verdict.NOT_MEASURED, f"not comparable: {told}")
+
+
+def test_a_system_in_two_settings_is_not_compared() -> None:
+    metric = ["attitude_acc"]
+    parts = system_cells("persllm", 1.0, SIX[:3], metric) + system_cells("persllm", 1.0, SIX[3:], metric, analysis=96)
+    one = next(o for o in claim(parts + system_cells("prompt", 0.0), "1").findings if o.metric == "attitude_acc")
+    told = "not comparable: persllm in 2 settings (ada, bo, cy and di, ed, flo)"
+    assert (one.verdict, one.reason) == (Verdict.NOT_MEASURED, told)
+
+
+def test_personas_that_one_side_lacks_are_counted_but_not_where_some_are_enough() -> None:
+    two = SIX[:2]
+    found = claim(system_cells("persllm", 1.0) + system_cells("prompt", 0.0, two), "1")
+    assert {(one.verdict, one.reason) for one in found.findings} == {(UNDECIDED, "2 of 6 personas, 5 needed")}
+    assert all(one.comparison and one.comparison.signs.text == "2/2 (4 unscored)" for one in found.findings)
 
 
 def test_a_fact_that_lm_eval_says_in_part_is_held_against_that_part() -> None:

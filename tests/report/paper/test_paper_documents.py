@@ -7,16 +7,17 @@ from statistics import fmean
 from typing import Any
 
 import pytest
-from synthetic_cells import ONE, OTHER, QUESTIONS, SIX, cell, system_cells, talkers
+from synthetic_cells import ONE, OTHER, PACK, QUESTIONS, SIX, cell, system_cells, talkers
 
 from persbench.judging.qualification import Standing
 from persbench.report.board import Entry, Line, lines_of
 from persbench.report.cells import Cell
 from persbench.report.judged import JudgedRun, JudgedTable
 from persbench.report.paper.ablation import ablation_document
+from persbench.report.paper.controls import surface_wins
 from persbench.report.paper.formats import WRITERS, csv_text, markdown, markdown_grid
 from persbench.report.paper.judge import judge_document
-from persbench.report.paper.main import main_document, surface_wins
+from persbench.report.paper.main import main_document
 from persbench.report.paper.published import published, published_table_1, published_table_2
 from persbench.report.paper.table_1 import table_1_document
 from persbench.report.paper.table_2 import table_2_document
@@ -127,27 +128,42 @@ def test_controls_say_what_they_found() -> None:
     notes = " ".join(table_of(main_document(limited), "abstract").notes)
     assert "limit 8" in notes
     assert "vanilla" not in notes  # it is at chance
+    some = [one for one in limited if one.system != "vanilla" or one.persona != SIX[0]]
+    notes = " ".join(table_of(main_document(some), "abstract").notes)
+    assert "vanilla, which knows no persona, over all personas: not measured yet." in notes
     knowing = system_cells("vanilla", 1.0) + system_cells("prompt", 0.0)
     notes = " ".join(table_of(main_document(knowing), "abstract").notes)
     assert "attitude: vanilla, which knows no persona, is not at chance (1.00 against 0.50)" in notes
 
 
-def rule_cells(name: str, score: list[float | None]) -> list[Cell]:
-    return [cell(name, who, {"knowledge_acc": score}) for who in SIX]
+def rule_cells(name: str, score: list[float | None], metric: str = "knowledge_acc") -> list[Cell]:
+    return [cell(name, who, {metric: score}) for who in SIX]
 
 
 def test_a_surface_rule_above_chance_takes_its_headline_out() -> None:
     cells = TRAINED + rule_cells("sanity:longest", [1.0] * QUESTIONS) + rule_cells("sanity:random", [0.0, 1.0] * 4)
-    wins = surface_wins(lines_of(cells))
+    wins = surface_wins(lines_of(cells), PACK)
     assert wins == {"knowledge_acc": "sanity:longest is above chance (1.00 against 0.50): this headline says nothing"}
     document = main_document(cells)
     assert table_of(document, "claims").rows[0].fields[2].lines[0] == "partly confirmed"
     assert any(note.startswith("knowledge: sanity:longest") for note in table_of(document, "abstract").notes)
     assert "1.00<br>longest" in row_of(table_of(document, "main"), "best surface rule")
+    elsewhere = [replace(one, signature=one.signature | {"pack": "other-1@3"}) for one in cells[len(TRAINED) :]]
+    assert surface_wins(lines_of(TRAINED + elsewhere), PACK) == {}
     below = TRAINED + rule_cells("sanity:longest", [0.0] * QUESTIONS)
     floor = TRAINED + rule_cells("sanity:profile_overlap", [1.0] * QUESTIONS)
-    assert surface_wins(lines_of(below)) == surface_wins(lines_of(floor)) == {}
+    assert surface_wins(lines_of(below), PACK) == surface_wins(lines_of(floor), PACK) == {}
     assert "no rule" in row_of(table_of(main_document(floor), "main"), "best surface rule")
+    assert "1.00<br>profile overlap" in row_of(table_of(main_document(floor), "main"), "floor")
+
+
+@pytest.mark.parametrize(("score", "told"), [(1.0, "undecided"), (0.5, "confirmed")])
+def test_a_surface_rule_takes_a_headline_out_of_the_ablations_too(score: float, told: str) -> None:
+    cells = system_cells("persllm", 1.0, SIX[:2]) + system_cells("no-analysis", 0.0, SIX[:2])
+    rules = rule_cells("sanity:longest", [score] * QUESTIONS, "attitude_acc")
+    table = table_of(ablation_document(cells + rules), "ablation-claim")
+    (row,) = (row for row in table.rows if row.fields[2].lines == ("attitude",))
+    assert row.fields[-1].lines[0] == told
 
 
 def test_hostile_names_of_systems_stay_names() -> None:

@@ -50,7 +50,14 @@ def test_where_two_are_trained_both_must_agree() -> None:
 
 def test_a_persona_without_a_score_counts_among_those_that_must_agree() -> None:
     assert verdict(*[1.0] * 5, None)[0] == CONFIRMED
-    assert verdict(*[1.0] * 4, None, None) == (UNDECIDED, "4 of 6 personas, 5 needed")
+    assert verdict(*[1.0] * 4, -1.0, None) == (UNDECIDED, "4 of 6 personas, 5 needed")
+
+
+def test_where_more_than_a_fifth_is_unscored_nothing_is_decided_either_way() -> None:
+    told = "16 of 48 items are unscored"
+    assert verdict(*[1.0] * 4, None, None) == (UNDECIDED, told)
+    assert verdict(*[-1.0] * 4, None, None) == (UNDECIDED, told)
+    assert verdict(*[-1.0] * 5, None)[0] == REFUTED  # 8 of 48
 
 
 def test_the_other_direction_refutes_whatever_p_and_signs_say() -> None:
