@@ -36,6 +36,15 @@ def test_the_prose_bears_no_number_of_its_own() -> None:
     assert re.findall(r"\d*\.\d+|\d+ ?%|\d+/\d+", prose) == []
 
 
+def test_the_readme_says_no_number_that_the_results_do_not() -> None:
+    readme = (LEADERBOARD.parent / "README.md").read_text(encoding="utf-8")
+    told = readme.partition("<img ")[2].partition("\n")[2].partition("persbench is a benchmark harness")[0]
+    numbers = re.findall(r"[+-]?\d*\.\d+", told)
+    known = (LEADERBOARD / "RESULTS.md").read_text(encoding="utf-8")
+    assert len(numbers) > 10
+    assert [number for number in numbers if number not in known] == []
+
+
 def test_scores_are_the_means_of_the_records(asked: results.Results, folder: Path) -> None:
     (cell,), faults = load_cells(folder)
     assert not faults
