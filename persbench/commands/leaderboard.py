@@ -115,7 +115,7 @@ def rescore(
     from persbench.errors import PersbenchError
     from persbench.packs.load import load_pack, resolve_pack
     from persbench.submission.examiner import Examiner
-    from persbench.submission.rescore import RESCORED, rescore_file
+    from persbench.submission.rescore import rescore_file, rescored_before
     from persbench.submission.submit import files_of
 
     examiner, faults = Examiner(load_pack(resolve_pack(pack)), embedder), []
@@ -126,13 +126,13 @@ def rescore(
             faults.append(str(error))
             continue
         tasks = ", ".join(
-            f"{name.removeprefix('persbench_')} of {was}" for name, was in record.run.get(RESCORED, {}).items()
+            f"{name.removeprefix('persbench_')} of {was}" for name, was in rescored_before(record).items()
         )
         told = f"{path.name}: {changed} values changed ({tasks})" if tasks else f"{path.name}: as it was"
         err_console.print(told, highlight=False, markup=False, soft_wrap=True)
     if faults:
         raise PersbenchError("\n".join([*faults, "These are as they were."]))
-    next_step(f"persbench report table {records}")
+    next_step(f"persbench report table {records if records.is_dir() else records.parent}")
 
 
 def _print_accepted(done: Submission) -> None:

@@ -17,6 +17,9 @@ CARD: Final = "card.json"
 FORMAT: Final = "persbench-adapter"
 VERSION: Final = 1
 
+TRAINING: Final = {"key", "recipe_digest", "settings", "device", "dtype"}
+"""Adapters are not kept: only a record can say which of two of one recipe and seed it was made with."""
+
 Hex = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -62,6 +65,11 @@ class _CardFile(_Part):
     data_hash: Hex
     speaks: CardSpeaks
     base: CardBase
+    key: str | None = None
+    recipe_digest: str | None = None
+    settings: dict[str, Any] | None = None
+    device: str | None = None
+    dtype: str | None = None
 
 
 class AdapterCard(BaseModel):
@@ -80,6 +88,7 @@ class AdapterCard(BaseModel):
         base_vocab_size: Rows of the base model's embedding.
         pack_hash: SHA-256 of the pack, in hex.
         data_hash: SHA-256 over the texts trained on, in hex.
+        training: What else decided its weights, as far as its card says: key, recipe_digest, settings, device, dtype.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -96,6 +105,7 @@ class AdapterCard(BaseModel):
     base_vocab_size: int
     pack_hash: str
     data_hash: str
+    training: dict[str, Any] = {}
 
 
 def read_card(folder: Path | str) -> AdapterCard:
@@ -123,13 +133,14 @@ def read_card(folder: Path | str) -> AdapterCard:
         faults = [Fault(CARD, None, f"{'.'.join(map(str, e['loc']))}: {e['msg']}") for e in error.errors()]
         raise FaultsError(f"{path} is not a valid card", faults) from error
     return AdapterCard(
-        **read.model_dump(exclude={"speaks", "base"}),
+        **read.model_dump(exclude={"speaks", "base", *TRAINING}),
         speaks_analysis=read.speaks.analysis,
         speaks_temporal=read.speaks.temporal,
         labels=read.speaks.labels,
         base=read.base.name,
         base_digest=read.base.digest,
         base_vocab_size=read.base.vocab_size,
+        training=read.model_dump(include=TRAINING, exclude_none=True),
     )
 
 

@@ -183,8 +183,9 @@ def sign_count(differences: Scores, overall: float | None = None) -> SignCount:
     scored = [value for value in _checked(differences, "differences") if value is not None]
     _checked([overall], "overall")
     direction = math.fsum(scored) if overall is None else overall
-    positive, negative = sum(value > 0 for value in scored), sum(value < 0 for value in scored)
-    same = positive if direction > 0 else negative if direction < 0 else 0
+    # A mean of thirds that cancel is no sign.
+    positive, negative = sum(value > _ROUNDING for value in scored), sum(value < -_ROUNDING for value in scored)
+    same = positive if direction > _ROUNDING else negative if direction < -_ROUNDING else 0
     zero, unscored = len(scored) - positive - negative, len(differences) - len(scored)
     return SignCount(positive, negative, zero, unscored, same)
 

@@ -19,12 +19,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from persbench.packs.pack import PersonaData
     from persbench.records import CellRecord
     from persbench.samples import Row
 
 SAME_MODEL: Final = ("model", "backend", "dtype", "device", "template", "neutral", "args")
 MEAN_ANCHOR, ANY_ANCHOR = 0.01, 0.1
 """Nats per byte: how far anchors of the same model may lie apart, on average and anywhere; rounding moves them less."""
+SAME_NUMBER: Final = 1e-6
+MOST_ALIKE: Final = 0.9
+"""Share of a task's log-likelihoods, in nats: two models never agree in so many, whatever was done to the others."""
 _GROUP: Final = re.compile(r"[^a-z0-9]+")
 
 
@@ -43,12 +47,18 @@ class Standing:
     rows: dict[str, list[Row]]
 
     @cached_property
-    def answers(self) -> dict[str, str]:
-        """Task name -> digest of its log-likelihoods; without tasks that have none."""
+    def answers(self) -> dict[str, dict[str, list[float]]]:
+        """Task name -> document -> its log-likelihoods; without tasks that have none."""
         found = {
-            name: [[row["id"], *map(_likelihoods, _parts(row))] for row in rows] for name, rows in self.rows.items()
+            name: {row["id"]: [x for part in _parts(row) for x in _likelihoods(part) if x is not None] for row in rows}
+            for name, rows in self.rows.items()
         }
-        return {name: digest(sorted(rows)) for name, rows in found.items() if any(row[1] for row in rows)}
+        return {name: rows for name, rows in found.items() if any(rows.values())}
+
+    @property
+    def speaker(self) -> tuple[object, ...]:
+        """What model spoke, with what adapter."""
+        return tuple(self.record.signature.get(fact) for fact in ("model", "adapter"))
 
 
 def standing(folder: Path, notice: Callable[[str], None]) -> Iterator[Standing]:
@@ -77,13 +87,14 @@ def shared_digest(record: CellRecord) -> str:
     return digest([record.system, {k: v for k, v in record.signature.items() if k not in OF_THE_PART}], 8)
 
 
-def check_against(one: Standing, other: Standing, findings: Findings) -> None:
+def check_against(one: Standing, other: Standing, findings: Findings, alike: frozenset[str] = frozenset()) -> None:
     """Note where a submitted record repeats another, copies it under another name, or has other anchors.
 
     Args:
         one: The submitted record.
         other: A record on the board, or submitted before it.
         findings: Gets what is wrong.
+        alike: Systems that send the same messages on this pack, as `prompted_alike` has them.
     """
     a, b = one.record, other.record
     if a.persona != b.persona:
@@ -95,15 +106,34 @@ def check_against(one: Standing, other: Standing, findings: Findings) -> None:
         return
     if PREFIX in (a.system[: len(PREFIX)], b.system[: len(PREFIX)]):
         return
-    same = sorted(name for name, found in one.answers.items() if other.answers.get(name) == found)
-    if same and a.system != b.system:
-        told = (
-            f"the log-likelihoods of {named(same)} are to the last digit those of {plain(b.system)} in {other.source}"
+    if not _may_agree(one, other, alike):
+        same = sorted(
+            name for name, found in one.answers.items() if _alike(found, other.answers.get(name, {})) >= MOST_ALIKE
         )
-        findings.add(COPIES, f"{_who(a)}: {told}")
+        if same:
+            told = f"the log-likelihoods of {named(same)} are those of {plain(b.system)} in {other.source}"
+            findings.add(COPIES, f"{_who(a)}: {told}")
     if all(a.signature.get(key) == b.signature.get(key) for key in SAME_MODEL):
         for name in twice:
             _check_anchors(one, other, name, findings)
+
+
+def _may_agree(one: Standing, other: Standing, alike: frozenset[str]) -> bool:
+    """Whether two may well give the same numbers: one speaker, prompted alike or run again with other batches."""
+    systems = {one.record.system, other.record.system}
+    return one.speaker == other.speaker and (len(systems) == 1 or systems <= alike)
+
+
+def prompted_alike(data: PersonaData) -> frozenset[str]:
+    """Return the systems that send the same messages for want of what sets them apart: dialogues, materials."""
+    lacking = ({"icl"} if not data.train else set()) | ({"rag", "rag-paper"} if not data.materials else set())
+    return frozenset({"prompt"} | lacking)
+
+
+def _alike(own: dict[str, list[float]], other: dict[str, list[float]]) -> float:
+    """Return the share of log-likelihoods that are the same, of the documents that both hold."""
+    pairs = [pair for name in own.keys() & other.keys() for pair in zip(own[name], other[name], strict=False)]
+    return sum(abs(a - b) <= SAME_NUMBER for a, b in pairs) / len(pairs) if pairs else 0.0
 
 
 def _who(record: CellRecord) -> str:

@@ -83,12 +83,12 @@ def _check_system(record: CellRecord, examiner: Examiner, findings: Findings) ->
             findings.add(SETTINGS, f"its signature is of {shown(told)}, and the record of {shown(record.system)}")
         return
     if (stock := record.provenance.get(STOCK)) is not None:
-        if told != record.system:
-            findings.add(SETTINGS, f"its signature is of {shown(told)}, and the record of {shown(record.system)}")
-        if not isinstance(stock, dict) or ("adapter" not in stock and not _is_known(record.system)):
-            findings.add(SETTINGS, f"{shown(record.system)} is no system of persbench, and was run without an adapter")
+        _check_stock_system(record, stock, findings)
         return
     card = record.provenance.get("adapter")
+    if card and _is_prompted(record.system):
+        findings.add(SETTINGS, f"{plain(record.system)} works by prompt alone, and provenance holds an adapter's card")
+        return
     try:
         fingerprint = _trained(record, card, examiner, findings) if card else get_system(record.system).fingerprint
     except PersbenchError as error:
@@ -100,6 +100,22 @@ def _check_system(record: CellRecord, examiner: Examiner, findings: Findings) ->
         )
     elif fingerprint is not None and told != f"{record.system}@{fingerprint}":
         findings.add(SETTINGS, f"its signature is of {shown(told)}; expected {plain(record.system)}@{fingerprint}")
+
+
+def _check_stock_system(record: CellRecord, stock: Any, findings: Findings) -> None:
+    """Check the system of what the stock command wrote, which names no more than an adapter."""
+    told = record.signature.get("system")
+    adapted = isinstance(stock, dict) and bool(stock.get("adapter"))
+    if told != record.system:
+        findings.add(SETTINGS, f"its signature is of {shown(told)}, and the record of {shown(record.system)}")
+    if adapted and _is_prompted(record.system):
+        findings.add(SETTINGS, f"{plain(record.system)} works by prompt alone, and was run with an adapter")
+    elif not adapted and not _is_known(record.system):
+        findings.add(SETTINGS, f"{shown(record.system)} is no system of persbench, and was run without an adapter")
+
+
+def _is_prompted(system: str) -> bool:
+    return recipe_of(system) not in RECIPES and _is_known(system)
 
 
 def _is_known(system: str) -> bool:

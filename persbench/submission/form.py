@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from persbench.samples import Row
 
 MOST_SAMPLES: Final = 20_000
+NEVER_NULL: Final = ("branches", "probes", "transcripts", "faults", "dropped_turns", "reply", "replies", "chosen")
+"""Fields that a sample has or has not; those that may be null say that something has no value."""
 _MOST_FACTS: Final = 60
 _DEEPEST: Final = 8
 _LONGEST_TEXT: Final = 100_000
@@ -185,7 +187,8 @@ def check_sample(sample: Any, where: str, findings: Findings) -> Row | None:
         for one in error.errors(include_url=False, include_input=False)[:50]:
             findings.add(FORM, f"{where}: {_place(one['loc']) or 'the sample'}: {one['msg']}")
         return None
-    told = [
+    told = [f"{where}: {name} is null" for name in NEVER_NULL if name in sample and sample[name] is None]
+    told += [
         f"{where}: {plain(metric)} is {_values(pair)}; expected a finite number and true, or null and false"
         for metric, pair in read.metrics.items()
         if not _is_pair(pair)

@@ -22,6 +22,8 @@ MOST_VALUES: Final = 1_000_000
 """Values of one JSON text: Python needs about a hundred bytes for each, however short its text."""
 LONGEST_LINE: Final = 8 * MIB
 MOST_FILES: Final = 2_000
+LONGEST_INTEGER: Final = 18
+"""Digits: what stands in a record is counted or measured, and a longer one is no number of the machine."""
 _CHUNK: Final = MIB
 _GZIP: Final = 16 + zlib.MAX_WBITS
 _NUMBER: Final = re.compile(r"[0-9]{400}")
@@ -95,7 +97,7 @@ def parsed(raw: bytes) -> Any:
     if raw.count(b",") + raw.count(b"[") + raw.count(b"{") > MOST_VALUES:
         raise UnreadableError(f"holds more than {MOST_VALUES:,} values: no evaluation has so many")
     try:
-        content = json.loads(raw.decode("utf-8"), object_pairs_hook=_once)
+        content = json.loads(raw.decode("utf-8"), object_pairs_hook=_once, parse_int=_integer)
         json.dumps(content, ensure_ascii=False).encode()  # half a surrogate pair can be read, and never written
     except RecursionError:
         raise UnreadableError("JSON nested too deep") from None
@@ -104,6 +106,12 @@ def parsed(raw: bytes) -> Any:
     except ValueError as error:
         raise UnreadableError(f"not readable JSON ({_NUMBER.sub('…', str(error))[:200]})") from error
     return content
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > LONGEST_INTEGER:
+        raise ValueError(f"a whole number of {len(digits):,} digits")
+    return int(digits)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from persbench.errors import PersbenchError
 from persbench.records import cell_key, packed, save_record, write_atomic
-from persbench.submission.findings import Findings, plain
+from persbench.submission.findings import Findings, plain, shown
 from persbench.submission.form import record_of
 from persbench.submission.metrics import embedded_metrics
 from persbench.submission.reading import UnreadableError, parsed, read_bytes
@@ -60,13 +60,19 @@ def rescored(record: CellRecord, rows: dict[str, list[Row]], examiner: Examiner)
         earlier[name] = f"{content['version']}@{content['hash'][:6]}"
         samples = _scored(record, name, rows[name], examiner)
         pairs = zip(rows[name], samples, strict=True)
-        changed += sum(old["metrics"][key] != new for old, row in pairs for key, new in row["metrics"].items())
+        changed += sum(old["metrics"].get(key) != new for old, row in pairs for key, new in row["metrics"].items())
         tasks[name] = {"version": file.version, "hash": file.hash, "samples": samples}
     if not earlier:
         return record, 0
-    run = record.run | {RESCORED: record.run.get(RESCORED, {}) | earlier}
+    run = record.run | {RESCORED: rescored_before(record) | earlier}
     key = cell_key(record.signature, record.persona, tasks)
     return replace(record, tasks=tasks, run=run, key=key), changed
+
+
+def rescored_before(record: CellRecord) -> dict[str, str]:
+    """Return what a record says of having been scored again: task name -> version it was made with."""
+    said = record.run.get(RESCORED)
+    return {str(name): str(was) for name, was in said.items()} if isinstance(said, dict) else {}
 
 
 def _scored(record: CellRecord, name: str, rows: Sequence[Row], examiner: Examiner) -> list[Row]:
@@ -93,7 +99,11 @@ def _scored(record: CellRecord, name: str, rows: Sequence[Row], examiner: Examin
         fitting = answered(task, documents[row["id"]], row, note) if findings.total == before else None
         if fitting is not None:
             doc, results = fitting
-            again = {key: [*pair] for key, pair in task.score_results(doc, results).items()}
+            try:
+                again = {key: [*pair] for key, pair in task.score_results(doc, results).items()}
+            except (ValueError, KeyError, IndexError, TypeError, ArithmeticError) as error:
+                note(f"cannot be scored ({type(error).__name__}: {shown(str(error))})")
+                continue
             sorted_anew: dict[str, Any] = {key: doc[key] for key in ("chosen", "sorted_as") if key in doc}
             found.append(row | sorted_anew | {"metrics": again})
     if findings:

@@ -10,7 +10,7 @@ from persbench.errors import PersbenchError
 from persbench.provenance import versions
 from persbench.records import NOT_RECOMPUTED, SUBMISSION
 from persbench.stock_results import RESULTS
-from persbench.submission.board import Standing, check_against, standing, store
+from persbench.submission.board import Standing, check_against, prompted_alike, standing, store
 from persbench.submission.check import check_record
 from persbench.submission.findings import (
     METRICS,
@@ -132,7 +132,7 @@ def submit(
     changed = [one.source for one in done.checked if _of_changed_source(one.record)]
     if changed:
         notice(f"made from a changed source tree, as no signature can tell: {named(changed)}")
-    _compare(done, board, notice)
+    _compare(done, board, examiner, notice)
     if done.findings:
         raise RefusedError(_refusal(records, done))
     done.stored = store(board, [one.record for one in done.checked])
@@ -169,15 +169,16 @@ def _checked(path: Path, name: str, examiner: Examiner, findings: Findings, done
     return checked
 
 
-def _compare(done: Submission, board: Path, notice: Notice) -> None:
+def _compare(done: Submission, board: Path, examiner: Examiner, notice: Notice) -> None:
     """Hold every record against the board, and against those submitted with it."""
+    alike = {data.persona.id: prompted_alike(data) for data in examiner.pack.personas}
     own = [Standing(one.record, one.source, one.rows) for one in done.checked]
     for place, one in enumerate(own):
         for other in own[:place]:
-            check_against(one, other, done.findings)
+            check_against(one, other, done.findings, alike.get(one.record.persona, frozenset()))
     for other in standing(board, notice):
         for one in own:
-            check_against(one, other, done.findings)
+            check_against(one, other, done.findings, alike.get(one.record.persona, frozenset()))
 
 
 def _refusal(records: Path, done: Submission) -> str:

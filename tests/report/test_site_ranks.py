@@ -43,6 +43,13 @@ def test_holm_counts_all_comparisons_with_the_leader() -> None:
     assert places(two) == {"l": 1, "o": 1, "p": 1}
 
 
+def test_who_is_ahead_on_the_items_that_both_have_is_not_put_below() -> None:
+    leader = [1.0] * 40 + [0.0] * 40 + [None] * 20  # mean 0.50
+    ahead = [1.0] * 48 + [0.0] * 52  # mean 0.48, and eight better where both have a value: p = 2 / 2**8
+    found = ranks({"l": system(leader), "a": system(ahead)}, COLUMN)
+    assert places(found) == {"l": 1, "a": 1}
+
+
 def test_where_less_is_better_the_least_leads() -> None:
     cost = Column(metric="right", task="persbench_attitude", name="right", help="", cost=True)
     found = ranks({"much": system([1.0] * 12), "little": system([0.0] * 12)}, cost)

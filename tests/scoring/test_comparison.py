@@ -190,6 +190,12 @@ def test_signs_by_hand() -> None:
     assert sign_count([-0.1, -0.1, -0.1, -0.1, -0.1, 2.0], overall=-0.01).text == "5/6"
 
 
+def test_thirds_that_cancel_have_no_sign() -> None:
+    gap = sum([-1, 1 / 3, 1 / 3, 1 / 3]) / 4
+    assert gap != 0
+    assert sign_count([gap, 1.0, 1.0]) == SignCount(2, 0, 1, 0, 2)
+
+
 def test_signs_without_a_difference() -> None:
     assert sign_count([0.1, None, 0.3]) == SignCount(2, 0, zero=0, unscored=1, same=2)
     assert sign_count([0.1, None, 0.3]).text == "2/2 (1 unscored)"

@@ -43,6 +43,16 @@ def test_what_is_counted_otherwise_is_counted_anew_and_nothing_else_changes(tmp_
     assert path.read_bytes() == before
 
 
+def test_what_the_record_lacks_is_added_and_a_strange_mark_does_no_harm(tmp_path: Path) -> None:
+    content = earlier(record("prompt__ada", TASK))
+    content["run"]["rescored"] = "yes"
+    for row in content["tasks"][TASK]["samples"]:
+        del row["metrics"]["own_share"]
+    found, changed = rescore_file(write(tmp_path / "records" / "prompt__ada.json", content), examiner())
+    assert changed == 2 * len(content["tasks"][TASK]["samples"])
+    assert found.run["rescored"] == {TASK: "0.9@000000"}
+
+
 def _answers_short(content: Content) -> Content:
     content["tasks"][TASK]["samples"][0]["branches"][0]["loglikelihoods"] = [-1.0]
     return content
@@ -58,6 +68,11 @@ def _changed_by_hand(content: Content) -> Content:
     return content
 
 
+def _silent(content: Content) -> Content:
+    content["tasks"][TASK]["samples"][0]["transcripts"] = None
+    return content
+
+
 def _with_a_stranger(content: Content) -> Content:
     content["tasks"][TASK]["samples"][0]["id"] = "consistency/nobody"
     return content
@@ -67,6 +82,7 @@ def _with_a_stranger(content: Content) -> Content:
     ("spoil", "told"),
     [
         (_answers_short, "cannot be scored again"),
+        (_silent, "transcripts is null"),
         (_of_another_pack, "was measured on other-1@123456789012: name that with --pack"),
         (_changed_by_hand, "its key does not follow from its signature and tasks"),
         (_with_a_stranger, "consistency/nobody is not in the pack"),

@@ -99,6 +99,38 @@ def test_a_script_in_a_reply_is_a_reply_and_harmless_on_the_page(tmp_path: Path)
     assert not any(SCRIPT in page or "<img src=x" in page or "\u202e" in page for page in pages)
 
 
+@pytest.mark.parametrize(
+    ("task", "field"),
+    [
+        ("persbench_reply", "reply"),
+        ("persbench_distinction", "replies"),
+        ("persbench_consistency", "branches"),
+        ("persbench_consistency", "transcripts"),
+        ("persbench_consistency", "faults"),
+    ],
+)
+def test_what_is_null_and_must_not_be_is_told(task: str, field: str) -> None:
+    content = record("prompt__ada", task)
+    content["tasks"][task]["samples"][0][field] = None
+    assert f"{field} is null" in messages(content)
+
+
+def test_a_number_longer_than_any_is_told() -> None:
+    with pytest.raises(UnreadableError, match="a whole number of 400 digits"):
+        parsed(b"[1" + b"0" * 399 + b"]")
+    assert parsed(b"[123456789012345678, -1]") == [123456789012345678, -1]
+
+
+def test_a_document_twice_with_and_without_a_value_is_told(tmp_path: Path) -> None:
+    first, content = (record(name, "persbench_costume") for name in ("vanilla__ada", "prompt__ada"))
+    del first["signature"]["anchors"]
+    accepted(write(tmp_path / "first.json", first), tmp_path / "board")
+    samples = content["tasks"]["persbench_costume"]["samples"]
+    samples.append(json.loads(json.dumps(samples[0])))
+    samples[0]["loglikelihoods"][0] = None
+    assert "holds twice" in refused(write(tmp_path / "twice.json", content), tmp_path / "board")
+
+
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
 @pytest.mark.parametrize("place", ["loglikelihoods", "metrics", "signature", "provenance", "chance"])
 def test_numbers_that_are_none(number: str, place: str) -> None:

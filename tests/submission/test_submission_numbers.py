@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,10 @@ from persbench.harness.twins import put_letters
 from persbench.models.adapter_card import AdapterCard
 from persbench.records import load_record
 from persbench.report.cells import load_cells
-from persbench.submission.findings import BOUNDS, DOCUMENTS, METRICS, SETTINGS
+from persbench.submission.board import Standing, check_against, prompted_alike
+from persbench.submission.findings import BOUNDS, COPIES, DOCUMENTS, METRICS, SETTINGS, Findings
+from persbench.submission.form import record_of
+from persbench.submission.stock import STOCK
 from persbench.systems.trained import RECIPES, Trained
 
 TASKS = sorted(set(BUILDERS) | set(TWINS))
@@ -298,15 +302,50 @@ def test_a_trained_system_is_accepted_with_its_card_and_refused_without(tmp_path
     assert "provenance holds no card" in messages(other)
 
 
-def test_a_copy_under_another_name_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize("moved", [0.0, 1e-7])
+def test_a_copy_under_another_name_is_told(moved: float, tmp_path: Path) -> None:
     write(tmp_path / "run" / "records" / "vanilla.json", record("vanilla__ada"))
     accepted(tmp_path / "run", tmp_path / "board")
     content = record("prompt__ada")
     content["tasks"]["persbench_knowledge"] = record("vanilla__ada")["tasks"]["persbench_knowledge"]
     for row in rows(content, "persbench_knowledge"):
         row["system"] = "prompt"
+        row["loglikelihoods"][0] -= moved
     told = refused(write(tmp_path / "copy.json", content), tmp_path / "board")
-    assert "the log-likelihoods of 'persbench_knowledge' are to the last digit those of vanilla" in told
+    assert "the log-likelihoods of 'persbench_knowledge' are those of vanilla in" in told
+
+
+def test_a_copy_under_another_model_is_told_and_the_same_model_again_is_none(tmp_path: Path) -> None:
+    accepted(write(tmp_path / "first.json", record("prompt__ada")), tmp_path / "board")
+    again = record("prompt__ada")
+    again["signature"]["batch"] = "8"
+    assert accepted(write(tmp_path / "again.json", rekey(again)), tmp_path / "board").stored
+    again["signature"]["model"] = "Another-7B@0123456789ab"
+    told = refused(write(tmp_path / "copy.json", rekey(again)), tmp_path / "board")
+    assert "are those of prompt in" in told
+
+
+def test_systems_that_a_pack_gives_the_same_prompts_may_agree(tmp_path: Path) -> None:
+    data = examiner().pack.persona("ada")
+    assert prompted_alike(data) == {"prompt"}
+    assert prompted_alike(replace(data, train=())) == {"prompt", "icl"}
+    assert prompted_alike(replace(data, train=(), materials=())) == {"prompt", "icl", "rag", "rag-paper"}
+    one, two = (record_of(record(f"{name}__ada"), Findings()) for name in ("prompt", "prompt"))
+    assert one is not None
+    assert two is not None
+    other = replace(two.record, system="icl")
+    first, second = Standing(one.record, "a", one.rows), Standing(other, "b", two.rows)
+    for alike, copies in (frozenset({"prompt"}), 1), (frozenset({"prompt", "icl"}), 0):
+        check_against(first, second, found := Findings(), alike)
+        assert found.number.get(COPIES, 0) == copies
+
+
+@pytest.mark.parametrize("form", ["card", "stock"])
+def test_a_trained_system_is_no_baseline(form: str) -> None:
+    content = record("prompt__ada", "persbench_costume")
+    content["provenance"] |= {"adapter": {"persona": "ada"}} if form == "card" else {STOCK: {"adapter": "x"}}
+    content["signature"] |= {"system": "prompt"} if form == "stock" else {}
+    assert "prompt works by prompt alone" in messages(rekey(content))
 
 
 def test_what_needs_another_embedder_is_refused_or_marked(tmp_path: Path) -> None:

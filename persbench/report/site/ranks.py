@@ -108,10 +108,20 @@ def _places(items: Mapping[str, Items], *, cost: bool) -> dict[str, int]:
     while waiting:
         leader, *others = waiting
         adjusted = holm([_p(items[other], items[leader]) for other in others])
-        alike = [leader, *(o for o, p in zip(others, adjusted, strict=True) if p is None or p >= ALPHA)]
+        alike = [leader]
+        for other, p in zip(others, adjusted, strict=True):
+            # Where items are unscored, one with the lower mean may yet be ahead on those that both have.
+            ahead = _gap(items[other], items[leader]) * (-1 if cost else 1) >= 0
+            alike += [other] if p is None or p >= ALPHA or ahead else []
         places |= dict.fromkeys(alike, len(places) + 1)
         waiting = [name for name in others if name not in places]
     return places
+
+
+def _gap(own: Items, other: Items) -> float:
+    """Return the mean difference on the items that both have a value of; 0 where there is none."""
+    gaps = [a - b for key, (a, _) in own.items() if a is not None and (b := other[key][0]) is not None]
+    return sum(gaps) / len(gaps) if gaps else 0.0
 
 
 def _mean(own: Items) -> float:
