@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import tempfile
 import zlib
 from dataclasses import asdict, dataclass, field
@@ -15,12 +16,15 @@ from persbench.errors import PersbenchError
 from persbench.provenance import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 FORMAT: Final = 1
 SUBMISSION: Final = "submission"
 """What `run` says of a record that was submitted: who checked it, and what of it was `NOT_RECOMPUTED`."""
 NOT_RECOMPUTED: Final = "not_recomputed"
+LARGEST_UNPACKED: Final = 64 << 20
+"""Bytes of a packed record, unpacked: one of the reference world's full set takes 1.2 MiB."""
+_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 OF_THE_PART: Final = ("anchors", "tasks", "adapter")
 """Facts of a signature in which parts of one evaluation differ: the persona, with an adapter of its own, and tasks."""
 
@@ -83,6 +87,37 @@ def write_atomic(path: Path, data: bytes) -> None:
     Raises:
         PersbenchError: The file cannot be written (no space, no right); nothing is left behind.
     """
+    _write(path, data, _replaced)
+
+
+def write_new(path: Path, data: bytes) -> bool:
+    """Write a file as `write_atomic` does, unless something stands there: nothing is ever replaced.
+
+    Returns:
+        Whether it was written.
+
+    Raises:
+        PersbenchError: The file cannot be written.
+    """
+    return _write(path, data, _linked)
+
+
+def _replaced(temporary: Path, path: Path) -> bool:
+    temporary.replace(path)
+    return True
+
+
+def _linked(temporary: Path, path: Path) -> bool:
+    try:
+        path.hardlink_to(temporary)  # fails where something stands, also in the same moment
+    except FileExistsError:
+        return False
+    finally:
+        temporary.unlink()
+    return True
+
+
+def _write(path: Path, data: bytes, put: Callable[[Path, Path], bool]) -> bool:
     temporary: str | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -92,7 +127,7 @@ def write_atomic(path: Path, data: bytes) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         Path(temporary).chmod(0o666 & ~_umask())  # temporary files are private, results are not
-        Path(temporary).replace(path)
+        return put(Path(temporary), path)
     except OSError as error:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
@@ -141,6 +176,19 @@ def _layout(content: dict[str, Any]) -> str:
     return "{\n" + ",\n".join(fields) + "\n}\n"
 
 
+def plain_json(raw: str | bytes) -> Any:
+    r"""Read JSON whose texts can be written again: half a surrogate pair (`\ud800`) can be read, and never written.
+
+    Raises:
+        ValueError: It is not JSON, or holds such a half.
+        RecursionError: It is nested too deep.
+    """
+    content = json.loads(raw)
+    if _SURROGATE.search(raw if isinstance(raw, bytes) else raw.encode(errors="replace")):
+        json.dumps(content, ensure_ascii=False).encode()
+    return content
+
+
 def load_record(path: Path) -> CellRecord:
     """Read a record; one whose name ends in `.gz` is unpacked on the way.
 
@@ -148,8 +196,7 @@ def load_record(path: Path) -> CellRecord:
         PersbenchError: Missing, half-written, of another format, or not a record; says what to do.
     """
     try:
-        raw = path.read_bytes()
-        content = json.loads(gzip.decompress(raw) if path.suffix == ".gz" else raw)
+        content = plain_json(_unpacked(path) if path.suffix == ".gz" else path.read_bytes())
     except (OSError, EOFError, zlib.error, ValueError, RecursionError) as error:
         raise PersbenchError(
             f"{path}: not a readable record ({error}). Delete it and repeat the run: only this cell is lost."
@@ -160,6 +207,41 @@ def load_record(path: Path) -> CellRecord:
             f"{path}: record format {found!r}, expected {FORMAT}. Run the cell again with this version of persbench."
         )
     try:
-        return CellRecord(**content)
+        record = CellRecord(**content)
     except TypeError as error:
         raise PersbenchError(f"{path}: not a persbench record ({error}). Delete it and repeat the run.") from error
+    if faults := _misshapen(record):
+        raise PersbenchError(
+            f"{path}: not a persbench record (of another form: {', '.join(faults)}). Delete it and repeat the run."
+        )
+    return record
+
+
+def _unpacked(path: Path) -> bytes:
+    """Unpack a file no further than a record can be long: a short one may hold any length of zeros.
+
+    Raises:
+        ValueError: It goes on.
+    """
+    with gzip.open(path) as stream:
+        raw = stream.read(LARGEST_UNPACKED + 1)
+    if len(raw) > LARGEST_UNPACKED:
+        raise ValueError(f"it unpacks to more than {LARGEST_UNPACKED >> 20} MiB")
+    return raw
+
+
+def _misshapen(record: CellRecord) -> list[str]:
+    """Name the fields that are of another type than everybody who reads a record takes for granted."""
+    kinds = {"system": str, "persona": str, "key": str, "signature": dict, "tasks": dict, "provenance": dict}
+    faults = [name for name, kind in (kinds | {"run": dict}).items() if not isinstance(getattr(record, name), kind)]
+    if "tasks" in faults:
+        return faults
+    return faults + [f"tasks.{name[:80]!r}" for name, task in record.tasks.items() if not _is_task(task)]
+
+
+def _is_task(task: object) -> bool:
+    if not isinstance(task, dict):
+        return False
+    samples = task.get("samples")
+    named = isinstance(task.get("version"), str) and isinstance(task.get("hash"), str)
+    return named and isinstance(samples, list) and all(isinstance(one, dict) for one in samples)

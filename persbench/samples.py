@@ -30,6 +30,7 @@ KEPT = (
     "analysis",
     "analyses",
     "faults",
+    "calm_fault",
     "dropped_turns",
     "left_out",
     "chosen",

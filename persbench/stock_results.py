@@ -39,6 +39,10 @@ def stock_signature(results: Mapping[str, Any], system: str, rows: Mapping[str, 
     # Whatever else decides a number and has no place of its own below: an adapter, a path, an embedder, stored anchors.
     given = [results["configs"][task].get("metadata") or {} for task in sorted(rows)]
     more = [{key: one[key] for key in ("anchors", "embedder") if key in one} for one in given]
+    # How a system that thinks made its turns, and settings of replies other than the tasks' own.
+    facts = {key: one[key] for one in given for key in ("analysis", "analysis_tokens") if key in one}
+    if config.get("gen_kwargs"):
+        facts["gen_kwargs"] = digest(config["gen_kwargs"], 8)
     return {
         "lm-eval": results.get("lm_eval_version", "unknown"),
         "pack": f"@{str(first.get('pack_hash', ''))[:12]}",
@@ -52,4 +56,4 @@ def stock_signature(results: Mapping[str, Any], system: str, rows: Mapping[str, 
         "limit": config.get("limit"),
         "seed": ",".join(str(config.get(f"{kind}_seed")) for kind in ("random", "numpy", "torch", "fewshot")),
         "tasks": ",".join(f"{t.removeprefix('persbench_')}-{results.get('versions', {}).get(t)}" for t in sorted(rows)),
-    }
+    } | facts

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 LONGEST: Final = 2000  # no name, note or signature comes near; a text beyond it is a fault or an attack
 MARKUP: Final = re.compile(r"([\\`*_|~$]|\](?=[(\[:]))")  # of brackets only those that make a link
 ENTITIES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+FORMULA: Final = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
+"""What a spreadsheet reads as the beginning of a formula, in wide letters too."""
 TURNING: Final = frozenset({"Cf", "Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
@@ -30,6 +35,18 @@ def markdown_text(text: str) -> str:
     """Return a text as Markdown that shows it as it is, on one line: a system's name may hold anything."""
     shown = "".join(ENTITIES.get(char, char) for char in visible(text))
     return MARKUP.sub(r"\\\1", shown)
+
+
+def markdown_code(lines: Iterable[str]) -> str:
+    """Return lines as a code block of Markdown, with a fence that none of them ends."""
+    shown = "\n".join(map(visible, lines))
+    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", shown)), default=0))
+    return f"{fence}\n{shown}\n{fence}"
+
+
+def spreadsheet_text(text: str) -> str:
+    """Return a text as a field of a CSV file: an apostrophe stands before what a spreadsheet would compute."""
+    return f"'{text}" if text.lstrip().startswith(FORMULA) or text.startswith(("\t", "\r")) else text
 
 
 def _shown(char: str) -> str:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import gzip
-from dataclasses import replace
+import json
+import zlib
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from persbench.errors import PersbenchError
-from persbench.records import CellRecord, load_record, save_record, write_atomic
+from persbench.records import LARGEST_UNPACKED, CellRecord, load_record, save_record, write_atomic, write_new
 
 SAMPLES = [{"id": "a", "reply": 'Ein "Wort"\n\x00 mit\u2028Zeichen'}, {"id": "b", "reply": "\x000\x00"}]
 RECORD = CellRecord(
@@ -53,6 +56,19 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, mon
     assert [p.name for p in tmp_path.iterdir()] == ["r.json"]
 
 
+def test_a_packed_record_is_unpacked_no_further_than_one_can_be_long(tmp_path: Path) -> None:
+    engine, zeros = zlib.compressobj(9, zlib.DEFLATED, 31), bytes(1 << 20)
+    pieces = [engine.compress(zeros) for _ in range((LARGEST_UNPACKED >> 20) + 1)]
+    (tmp_path / "r.json.gz").write_bytes(b"".join([*pieces, engine.flush()]))
+    with pytest.raises(PersbenchError, match="unpacks to more than 64 MiB"):
+        load_record(tmp_path / "r.json.gz")
+
+
+def whole(**other: Any) -> str:
+    """A record as JSON, with some fields as a stranger wrote them."""
+    return json.dumps(asdict(RECORD) | other).replace("\\\\u", "\\u")
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -63,9 +79,23 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, mon
         (b'{"format": 99}', "record format 99, expected 1"),
         (b'{"format": 1}', "not a persbench record"),
         (b'{"format": 1, "extra": 2}', "not a persbench record"),
+        (b"[" * 100_000, "not a readable record"),
+        (whole(system="\\ud800").encode(), "not a readable record"),
+        (whole(tasks=[]).encode(), r"not a persbench record \(of another form: tasks\)"),
+        (whole(system=1, run=[]).encode(), r"\(of another form: system, run\)"),
+        (whole(tasks={"t": {"version": "1.0", "hash": "h", "samples": [[]]}}).encode(), r"of another form: tasks\.'t'"),
     ],
 )
 def test_what_is_no_record_says_so(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "r.json").write_bytes(content)
     with pytest.raises(PersbenchError, match=message):
         load_record(tmp_path / "r.json")
+
+
+def test_a_new_file_replaces_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "f"
+    assert write_new(path, b"one")
+    assert not write_new(path, b"two")
+    assert path.read_bytes() == b"one"
+    assert [p.name for p in path.parent.iterdir()] == ["f"]
+    assert path.stat().st_mode & 0o044

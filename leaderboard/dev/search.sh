@@ -13,7 +13,7 @@ export HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 if [ "$DEVICE" = cpu ]; then export OMP_NUM_THREADS=$(( $(nproc) > JOBS ? $(nproc) / JOBS : 1 )); fi
 together() { xargs -P "$JOBS" -I{} bash -c '{} || { echo "failed: {}" >&2; exit 1; }'; }
 
-[ -d "$OUT/pack" ] || persbench data dev-split --out "$OUT/pack"
+persbench data dev-split --out "$OUT/pack"            # keeps this very pack, refuses one of other data
 
 RECIPES=persbench/training/recipes                    # the choices are written into them as they are made
 

@@ -45,7 +45,8 @@ class CachedAnnotator:
         self, backend: Backend, cache: CallCache, *, budget: int | None = None, prices: Prices | None = None
     ) -> None:
         self.backend, self.cache = backend, cache
-        self.budget, self.tally = Budget(budget), Tally(prices)
+        self.budget = Budget(budget)
+        self.tally = Tally(prices, self.budget)
         self.unanswered_in_a_row = 0
 
     @property

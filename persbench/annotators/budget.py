@@ -26,7 +26,7 @@ class Budget:
 
     def __init__(self, tokens: int | None) -> None:
         self.tokens = tokens
-        self.spent = 0
+        self.spent = self.lost = 0
         self._counted: set[str] = set()
         self._in_flight = 0
         self._changed = threading.Condition()
@@ -37,6 +37,30 @@ class Budget:
             if key not in self._counted:
                 self._counted.add(key)
                 self.spent += tokens
+
+    def lose(self, tokens: int) -> None:
+        """Count what an attempt took that came to nothing: each time, and in this process alone, since it is not kept.
+
+        Args:
+            tokens: Of prompt and answer.
+        """
+        with self._changed:
+            self.lost += tokens
+            self.spent += tokens
+
+    def require_room(self) -> None:
+        """Refuse to repeat an attempt where what was lost leaves no room for what is in flight.
+
+        Raises:
+            BudgetSpent: It does.
+        """
+        with self._changed:
+            if self.tokens is not None and self.lost and self.spent + self._in_flight > self.tokens:
+                raise BudgetSpent(
+                    f"the budget of {self.tokens:,} tokens is spent: {self.spent:,} are used, {self.lost:,} of them "
+                    "by answers that came to nothing. Every answer so far is kept; repeat the command with a larger "
+                    "budget."
+                )
 
     def admits(self, at_most: int) -> bool:
         """Set aside what a call may take, if it fits now; `settle` must follow."""

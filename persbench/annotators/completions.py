@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, Field, ValidationError
@@ -37,7 +38,7 @@ def read_completion(body: bytes, call: Call) -> Answer:
 
     Raises:
         PassingFault: No chat completion, or one without text.
-        CallRefused: The model or a filter declined, or the answer ended before any text.
+        CallRefused: The model or a filter declined, or the answer ended before any text. Either bears what it took.
     """
     try:
         completion = _Completion.model_validate_json(body)
@@ -47,25 +48,34 @@ def read_completion(body: bytes, call: Call) -> Answer:
     except (ValidationError, UnicodeEncodeError) as error:
         where = error.errors()[0]["loc"] if isinstance(error, ValidationError) else ("text",)
         place = ".".join(map(str, where)) or "body"
-        raise PassingFault("malformed_body", f"the endpoint sent what is no chat completion ({place}).") from None
+        told = f"the endpoint sent what is no chat completion ({place})."
+        raise PassingFault("malformed_body", told, taken=_told_usage(body)) from None
     truncated = choice.finish_reason == "length"
+    prompt, written = _usage(completion.usage)
+    prompt = estimated_prompt_tokens(call.messages) if prompt is None else prompt
+    if written is None:
+        written = call.max_tokens if truncated and not text.strip() else estimated_tokens(text)
     if choice.finish_reason == "content_filter" or (choice.message.refusal and not text.strip()):
-        raise CallRefused("filtered", "the endpoint declined to answer.")
+        raise CallRefused("filtered", "the endpoint declined to answer.", (prompt, written))
     if not text.strip():
         if truncated:
             raise CallRefused(
                 "empty",
                 f"the model used up {call.max_tokens} tokens before it wrote a text: it needs a larger max_tokens.",
+                (prompt, written),
             )
-        raise PassingFault("empty", "the endpoint sent an empty answer.")
-    prompt, written = _usage(completion.usage)
-    return Answer(
-        text=text,
-        prompt_tokens=estimated_prompt_tokens(call.messages) if prompt is None else prompt,
-        completion_tokens=estimated_tokens(text) if written is None else written,
-        cached=False,
-        truncated=truncated,
-    )
+        raise PassingFault("empty", "the endpoint sent an empty answer.", taken=(prompt, written))
+    return Answer(text=text, prompt_tokens=prompt, completion_tokens=written, cached=False, truncated=truncated)
+
+
+def _told_usage(body: bytes) -> tuple[int, int]:
+    """Return what a body that is no completion says it took; nothing where it says nothing."""
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        return 0, 0
+    prompt, written = _usage(found.get("usage") if isinstance(found, dict) else None)
+    return prompt or 0, written or 0
 
 
 def _usage(found: object) -> tuple[int | None, int | None]:

@@ -91,7 +91,7 @@ class EndpointBackend:
         except _StoppedError:
             return STOPPED
         except CallRefused as error:
-            tally.fault(call.task, error.kind)
+            tally.fault(call.task, error.kind, error.taken)
             return Unanswered(str(error), error.kind)
         except PassingFault as error:
             if error.kind == "unreachable" and not self._reached:
@@ -109,7 +109,7 @@ class EndpointBackend:
         try:
             answer = self._asked(call, tally)
         except PassingFault as error:
-            tally.fault(call.task, error.kind)
+            tally.fault(call.task, error.kind, error.taken)
             if error.pause:
                 self._rate.pause(error.pause)
             raise

@@ -36,11 +36,12 @@ class PassingFault(Exception):  # noqa: N818 - a fault in the project's sense
     Attributes:
         kind: `rate_limit`, `server_error`, `connection`, `unreachable`, `timeout`, `malformed_body` or `empty`.
         pause: Seconds that the endpoint asks to wait, or None.
+        taken: Tokens of prompt and answer that were charged all the same.
     """
 
-    def __init__(self, kind: str, reason: str, pause: float | None = None) -> None:
+    def __init__(self, kind: str, reason: str, pause: float | None = None, taken: tuple[int, int] = (0, 0)) -> None:
         super().__init__(reason)
-        self.kind, self.pause = kind, pause
+        self.kind, self.pause, self.taken = kind, pause, taken
 
 
 class CallRefused(Exception):  # noqa: N818 - a fault in the project's sense
@@ -48,11 +49,12 @@ class CallRefused(Exception):  # noqa: N818 - a fault in the project's sense
 
     Attributes:
         kind: `too_long`, `filtered`, `empty` or `refused`.
+        taken: Tokens of prompt and answer that were charged all the same.
     """
 
-    def __init__(self, kind: str, reason: str) -> None:
+    def __init__(self, kind: str, reason: str, taken: tuple[int, int] = (0, 0)) -> None:
         super().__init__(reason)
-        self.kind = kind
+        self.kind, self.taken = kind, taken
 
 
 def sorted_fault(error: openai.OpenAIError, secrets: Secrets, where: str, variable: str, model: str) -> Exception:

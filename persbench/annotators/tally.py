@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Final
 
 from persbench.annotators.calls import Answer
 from persbench.packs.texts import PackModel
 
 if TYPE_CHECKING:
+    from persbench.annotators.budget import Budget
     from persbench.annotators.calls import Reply
 
 
@@ -44,7 +45,9 @@ class TaskCount:
         prompt_tokens: Of the answers, whether they came now or from the cache.
         completion_tokens: Likewise.
         cached: Calls whose answer was known already.
-        spent_tokens: Tokens of the answers that came now.
+        spent_tokens: Tokens of the answers that came now, and of attempts that came to nothing.
+        lost_prompt_tokens: Of these attempts: an empty, filtered or malformed answer is charged like any other.
+        lost_completion_tokens: Likewise.
         faults: Failed attempts by kind: `rate_limit`, `server_error`, `connection`, `timeout`, `malformed_body`,
             `empty`, ...
         retries: Attempts after the first.
@@ -57,8 +60,13 @@ class TaskCount:
     completion_tokens: int = 0
     cached: int = 0
     spent_tokens: int = 0
+    lost_prompt_tokens: int = 0
+    lost_completion_tokens: int = 0
     faults: Counter[str] = field(default_factory=Counter)
     retries: int = 0
+
+
+_SUMS: Final = tuple(one.name for one in fields(TaskCount) if one.default == 0)
 
 
 class Tally:
@@ -69,10 +77,11 @@ class Tally:
 
     Args:
         prices: None if they are not known: then no cost is given, not even zero.
+        budget: Is told what was charged for nothing, and asked before an attempt is repeated.
     """
 
-    def __init__(self, prices: Prices | None = None) -> None:
-        self.prices = prices
+    def __init__(self, prices: Prices | None = None, budget: Budget | None = None) -> None:
+        self.prices, self._budget = prices, budget
         self.tasks: dict[str, TaskCount] = defaultdict(TaskCount)
         self._outcomes: dict[str, Reply] = {}
         self._noted: set[tuple[str, str]] = set()
@@ -98,13 +107,25 @@ class Tally:
             count.spent_tokens += 0 if reply.cached else reply.tokens
             count.notes.update(["truncated"] if reply.truncated else [])
 
-    def fault(self, task: str, kind: str) -> None:
-        """Count a failed attempt."""
+    def fault(self, task: str, kind: str, taken: tuple[int, int] = (0, 0)) -> None:
+        """Count a failed attempt, and the tokens of prompt and answer that it was charged with."""
+        if self._budget is not None:
+            self._budget.lose(sum(taken))
         with self._lock:
-            self.tasks[task].faults[kind] += 1
+            count = self.tasks[task]
+            count.faults[kind] += 1
+            count.lost_prompt_tokens += taken[0]
+            count.lost_completion_tokens += taken[1]
+            count.spent_tokens += sum(taken)
 
     def retry(self, task: str) -> None:
-        """Count an attempt after the first."""
+        """Count an attempt after the first.
+
+        Raises:
+            BudgetSpent: What earlier attempts lost leaves no room for it.
+        """
+        if self._budget is not None:
+            self._budget.require_room()
         with self._lock:
             self.tasks[task].retries += 1
 
@@ -131,13 +152,14 @@ class Tally:
             }
 
     def traffic(self) -> dict[str, dict[str, Any]]:
-        """Return what this process did: task -> asked, cached, spent tokens, faults by kind, retries."""
+        """Return what this process did: task -> asked, cached, spent and lost tokens, faults by kind, retries."""
         with self._lock:
             return {
                 task: {
                     "asked": count.calls - count.cached,
                     "cached": count.cached,
                     "spent_tokens": count.spent_tokens,
+                    "lost_tokens": count.lost_prompt_tokens + count.lost_completion_tokens,
                     "faults": dict(sorted(count.faults.items())),
                     "retries": count.retries,
                 }
@@ -149,12 +171,19 @@ class Tally:
         with self._lock:
             sum_ = TaskCount()
             for count in self.tasks.values():
-                for name in ("calls", "prompt_tokens", "completion_tokens", "cached", "spent_tokens", "retries"):
+                for name in _SUMS:
                     setattr(sum_, name, getattr(sum_, name) + getattr(count, name))
                 sum_.unanswered += count.unanswered
                 sum_.notes += count.notes
                 sum_.faults += count.faults
             return sum_
+
+    def lost_cost(self) -> float | None:
+        """Return what attempts of this process cost that came to nothing, or None if no prices are known."""
+        total = self.total()
+        if self.prices is None:
+            return None
+        return round(self.prices.cost(total.lost_prompt_tokens, total.lost_completion_tokens), 6)
 
     def cost(self) -> float | None:
         """Return what all answers cost, in the prices' currency, or None if no prices are known."""

@@ -157,17 +157,23 @@ def held_out(pieces: Iterable[Piece], share: float) -> frozenset[str]:
             least one where there are three, so that a short text has tests too.
 
     Returns:
-        Ids of the material held out; the same for equal units, whatever their order.
+        Ids of the material held out; the same for equal units, whatever their order. A text that stands on both sides,
+        as a diary given as life and as speech, is held out on both or on neither.
     """
-    strata: dict[tuple[str, bool], list[Piece]] = defaultdict(list)
+    strata: dict[tuple[bool, str], list[Piece]] = defaultdict(list)
     for piece in pieces:
-        strata[piece.stage, piece.unit.objective].append(piece)
-    chosen: set[str] = set()
-    for members in strata.values():
+        strata[not piece.unit.objective, piece.stage].append(piece)
+    texts: set[str] = set()
+    for _, members in sorted(strata.items()):
         least = 1 if len(members) >= FEWEST_TO_SPLIT else 0
-        ordered = sorted(members, key=lambda piece: fixed_key("held-out", piece.unit.id))
-        chosen |= {piece.id for piece in ordered[: max(least, round(share * len(members)))]}
-    return frozenset(chosen)
+        # What is held out on the other side comes first, so that it does not add to the share.
+        ordered = sorted(members, key=lambda one: (_folded(one) not in texts, fixed_key("held-out", one.unit.id)))
+        texts |= {_folded(piece) for piece in ordered[: max(least, round(share * len(members)))]}
+    return frozenset(piece.id for members in strata.values() for piece in members if _folded(piece) in texts)
+
+
+def _folded(piece: Piece) -> str:
+    return " ".join(piece.text.casefold().split())
 
 
 def fixed_key(*parts: str) -> str:

@@ -111,6 +111,7 @@ def build(
         speech_words=speech_words,
         raised={"question": questions, "opinion": opinions, "induced": induced},
     )
+    out = _named(out)
     if not objective:
         raise PersbenchError("no --objective file: a life cannot be told from what somebody said alone.")
     inputs = read_inputs(settings, objective, subjective or [], stages, resolve_pack(world) if world else None)
@@ -134,7 +135,23 @@ def build(
     out_console.print(
         f"[green]built[/green] {out}: {total['calls']:,} calls, {tokens:,} tokens{cost} (BUILD.md)", highlight=False
     )
+    lost, spent = asked.tally.total(), asked.tally.lost_cost()
+    if tokens := lost.lost_prompt_tokens + lost.lost_completion_tokens:
+        cost = "" if not spent else f", {spent:.4f} {total['currency']}"
+        err_console.print(f"besides {tokens:,} tokens{cost} for answers that came to nothing in this run")
     next_step(f"persbench check {out}, then persbench train --pack {out} --persona {settings.persona} --out adapters")
+
+
+def _named(out: Path) -> Path:
+    """Return the output folder under a name of its own, beside which others can lie: `.` and `..` have none.
+
+    Raises:
+        PersbenchError: It is the root of a file system.
+    """
+    named = out if out.name not in {"", ".."} else out.resolve()
+    if not named.name:
+        raise PersbenchError(f"--out {out} has no place beside it. Name a folder: --out DIR.")
+    return named
 
 
 def _dry_run(settings: BuildSettings, inputs: Inputs, annotator: str, embedder: SentenceEmbedder, stored: Path) -> None:

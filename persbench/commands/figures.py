@@ -23,6 +23,7 @@ def figures(
     from rich.table import Table
 
     from persbench.commands.report import cells_of
+    from persbench.report.cells import computing_from
     from persbench.report.figures import FIGURES, draw_all
     from persbench.report.figures.captions import write_captions
 
@@ -34,9 +35,10 @@ def figures(
         def begun(name: str) -> None:
             bar.update(task, description=name, advance=1)
 
-        drawn, missing = draw_all(
-            cells, out, baseline=baseline, only=names or None, endings=names_in(formats), begun=begun
-        )
+        with computing_from(folder):
+            drawn, missing = draw_all(
+                cells, out, baseline=baseline, only=names or None, endings=names_in(formats), begun=begun
+            )
     for told in missing:
         err_console.print(f"not drawn: {told}", style="yellow", highlight=False, markup=False, soft_wrap=True)
     if not drawn:

@@ -165,7 +165,6 @@ def judged_table(records: Sequence[JudgedRecord]) -> Table:
     for record in records:
         why = Counter(row.unscored for row in record.rows if row.value is None)
         why["not judged yet"] = record.cases - len(record.rows)
-        tokens = sum(row.prompt_tokens + row.completion_tokens for row in record.rows)
         cost = "unknown" if record.cost is None else f"{record.cost['amount']:.4f} {record.cost['currency']}"
         table.add_row(
             record.kind,
@@ -173,7 +172,7 @@ def judged_table(records: Sequence[JudgedRecord]) -> Table:
             f"{record.cases - record.unscored:,}",
             f"{record.unscored:,}",
             ", ".join(f"{name} {count:,}" for name, count in sorted(why.items()) if count),
-            f"{tokens:,}",
+            f"{sum(record.tokens):,}",
             cost,
         )
     return table

@@ -59,7 +59,7 @@ def qualify(
     from persbench.annotators.progress import showing
     from persbench.judging.cases import KINDS
     from persbench.judging.judge import load_judge, shown_spec
-    from persbench.judging.qualification import FOLDER, qualification_path, save_qualification
+    from persbench.judging.qualification import FOLDER, add_qualification, qualification_path
     from persbench.judging.qualify import ExamSettings
     from persbench.judging.qualify import qualify as examine
     from persbench.models.embedder import SentenceEmbedder, default_embedder
@@ -79,8 +79,7 @@ def qualify(
     with showing(err_console, "cases") as bars:
         found = examine(judge, loaded, chosen, settings, bars)
     path = qualification_path(out or cache_dir(), judge.id, loaded.hash)
-    save_qualification(path, found)
-    _show(found)
+    _show(add_qualification(path, found))
     err_console.print(f"written to {path}", highlight=False, markup=False, soft_wrap=True)
     next_step(f"persbench judge RUN --judge {shown_spec(spec)}, then persbench report table RUN")
 
@@ -93,12 +92,20 @@ def _dry_run(judge: Judge, pack: Pack, settings: ExamSettings) -> None:
 
 
 def _show(found: Qualification) -> None:
-    from persbench.report.qualifications import LEGEND, family_lines, terminal_qualification, verdict_lines
+    from persbench.report.qualifications import (
+        LEGEND,
+        family_lines,
+        scope_lines,
+        terminal_qualification,
+        verdict_lines,
+    )
 
     out_console.print(terminal_qualification(found))
     for line in family_lines(found):
         out_console.print(line, style="dim", highlight=False, markup=False)
     out_console.print(LEGEND, style="dim", highlight=False, markup=False)
+    for line in scope_lines(found):
+        out_console.print(line, style="yellow", highlight=False, markup=False, soft_wrap=True)
     for line in verdict_lines(found):
         colour = "green" if line.endswith(": qualified") else "yellow"
         out_console.print(line, style=colour, highlight=False, markup=False, soft_wrap=True)

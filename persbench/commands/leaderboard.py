@@ -38,6 +38,7 @@ def build(
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     from persbench.commands.report import cells_of, judged_of
+    from persbench.report.cells import computing_from
     from persbench.report.site.build import build_site, check_folder
 
     check_folder(out)
@@ -52,17 +53,19 @@ def build(
                 tasks[what] = bars.add_task(what, total=total)
             bars.update(tasks[what], completed=done, total=total)
 
-        number = build_site(
-            cells,
-            out,
-            most=transcripts,
-            figures=figures,
-            judged=judged_of(records, cells),
-            asked=_asked(cells, pack),
-            conversations=talks,
-            jobs=os.cpu_count() or 1,
-            progress=progress,
-        )
+        judged, asked = judged_of(records, cells), _asked(cells, pack)
+        with computing_from(records):
+            number = build_site(
+                cells,
+                out,
+                most=transcripts,
+                figures=figures,
+                judged=judged,
+                asked=asked,
+                conversations=talks,
+                jobs=os.cpu_count() or 1,
+                progress=progress,
+            )
     err_console.print(f"{number} files in {out}", highlight=False, markup=False, soft_wrap=True)
     next_step(f"open {out / 'index.html'} in a browser")
 

@@ -139,19 +139,11 @@ def _files(style: str | None, out: list[Path] | None) -> list[tuple[Path | None,
 
 @contextmanager
 def _made_from(folder: Path) -> Iterator[None]:
-    """Say that tables are being made; and that they cannot be, where samples are not as persbench writes them.
+    """Say that tables are being made; and that they cannot be, where samples are not as persbench writes them."""
+    from persbench.report.cells import computing_from
 
-    Raises:
-        PersbenchError: A sample lacks something, or holds a number that is none.
-    """
-    with err_console.status("comparing systems ..."):
-        try:
-            yield
-        except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise PersbenchError(
-                f"{folder}: a record's samples are not as persbench writes them ({type(error).__name__}: {error}). "
-                "Take the faulty record out, or run its cell again."
-            ) from error
+    with err_console.status("comparing systems ..."), computing_from(folder):
+        yield
 
 
 def _known(system: str, default: str, cells: list[Cell]) -> None:

@@ -34,12 +34,14 @@ def table(
     from persbench.report import judged_table
     from persbench.report import table as tables
     from persbench.report.board import lines_of, table_titles
+    from persbench.report.cells import computing_from
 
     writers = {"text": tables.terminal_board, "markdown": tables.markdown_board, "csv": tables.csv_board}
     if style not in writers:
         raise UnknownNameError("format", style, list(writers))
     cells = cells_of(folder)
-    board = writers[style]({name: lines_of(cells, name) for name in table_titles()})
+    with computing_from(folder):
+        board = writers[style]({name: lines_of(cells, name) for name in table_titles()})
     judged = judged_of(folder, cells)
     if style == "text":
         out_console.print(board)
@@ -58,6 +60,7 @@ def judges(
     folder: Annotated[Path, typer.Argument(help="A run that `persbench judge` has judged.")],
 ) -> None:
     """Say what judges are worth: their exams, and how far metrics without a judge agree with them (Markdown)."""
+    from persbench.report.cells import computing_from
     from persbench.report.judge_agreement import markdown_agreement, metric_agreements
     from persbench.report.qualifications import markdown_qualifications
 
@@ -71,8 +74,10 @@ def judges(
     examined = [one for one in _qualifications(folder) if one.judge["id"] in ids]
     if examined:
         typer.echo(markdown_qualifications(examined))
-    found = [(table, metric_agreements(table, _of_run(cells, table.found.run))) for table in judged]
-    typer.echo(markdown_agreement(found), nl=False)
+    with computing_from(folder):
+        found = [(table, metric_agreements(table, _of_run(cells, table.found.run))) for table in judged]
+        told = markdown_agreement(found)
+    typer.echo(told, nl=False)
 
 
 @app.command()
@@ -82,9 +87,12 @@ def compare(
     tables: Annotated[str, typer.Option(help="Comma-separated tables of the board.")] = "board",
 ) -> None:
     """Hold every system against a baseline on the same items: paired differences, Holm, signs (Markdown)."""
+    from persbench.report.cells import computing_from
     from persbench.report.compare import comparisons, markdown_comparisons
 
-    found = comparisons(cells_of(folder, one_setting=True), baseline, tables=names_in(tables))
+    cells = cells_of(folder, one_setting=True)
+    with computing_from(folder):
+        found = comparisons(cells, baseline, tables=names_in(tables))
     if not found:
         raise PersbenchError(f"{folder} holds no other system with items of {baseline}: run several --systems into it.")
     typer.echo(markdown_comparisons(found, baseline), nl=False)
@@ -93,9 +101,12 @@ def compare(
 @app.command()
 def twins(folder: Annotated[Path, typer.Argument(help="Results of a run with choice tasks and their twins.")]) -> None:
     """Say how far choices by likelihood agree with the same choices by letter (Markdown)."""
+    from persbench.report.cells import computing_from
     from persbench.report.twins import agreements, markdown_agreements
 
-    found = agreements(cells_of(folder, one_setting=True))
+    cells = cells_of(folder, one_setting=True)
+    with computing_from(folder):
+        found = agreements(cells)
     if not found:
         raise PersbenchError(
             f"{folder} holds no choice task together with its twin: "
@@ -110,9 +121,12 @@ def confusion(
     raw: Annotated[bool, typer.Option("--raw", help="Log-likelihoods as they are, without anchors.")] = False,
 ) -> None:
     """Say whose answers each system takes for the persona's own, by persona and stage (Markdown)."""
+    from persbench.report.cells import computing_from
     from persbench.report.confusion import confusions, markdown_confusions
 
-    found = confusions(cells_of(folder, one_setting=True), raw=raw)
+    cells = cells_of(folder, one_setting=True)
+    with computing_from(folder):
+        found = confusions(cells, raw=raw)
     if not found:
         raise PersbenchError(f"{folder} holds no who-said items: run --tasks persbench_who_said into it first.")
     typer.echo(markdown_confusions(found), nl=False)
@@ -125,9 +139,12 @@ def report_inventory(
     age: Annotated[int, typer.Option(help="Of the norms, 10 to 110.")] = 40,
 ) -> None:
     """Score whole IPIP-NEO inventories by five-factor-e: percentiles by persona and stage (Markdown)."""
+    from persbench.report.cells import computing_from
     from persbench.report.inventories import inventories, markdown_inventories
 
-    found = inventories(cells_of(folder, one_setting=True), sex=sex, age=age)
+    cells = cells_of(folder, one_setting=True)
+    with computing_from(folder):
+        found = inventories(cells, sex=sex, age=age)
     if not found:
         raise PersbenchError(
             f"{folder} holds no trait items: run --tasks persbench_traits --instrument FILE.csv first."
@@ -147,11 +164,13 @@ def sorting() -> None:
 
 def judged_of(folder: Path, cells: list[Cell]) -> list[JudgedTable]:
     """Read what judges said of the runs below a folder, and say what of it is left out."""
+    from persbench.report.cells import computing_from
     from persbench.report.judged import judged_runs, judged_tables
 
-    runs, faults = judged_runs(folder, cells)
-    _tell(faults)
-    return judged_tables(runs, _qualifications(folder)) if runs else []
+    with computing_from(folder):
+        runs, faults = judged_runs(folder, cells)
+        _tell(faults)
+        return judged_tables(runs, _qualifications(folder)) if runs else []
 
 
 def _qualifications(folder: Path) -> list[Qualification]:

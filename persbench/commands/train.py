@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from persbench.commands.console import err_console, names_in, next_step, out_console
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from persbench.training.pipeline import TrainSettings
 
 
 def train(
@@ -52,5 +58,13 @@ def train(
         plot_losses(folder / "losses.csv", folder / "losses", f"{folder.name}, {name}")
         out_console.print(f"[green]trained[/green] {folder}", highlight=False)
     if folders:
-        model, who = f"--model {base} " if base else "", ",".join(folder.name for folder in folders)
-        next_step(f"persbench run {model}--personas {who} --systems prompt,{name}={out} --out runs/trained")
+        next_step(run_command(settings, [folder.name for folder in folders]))
+
+
+def run_command(settings: TrainSettings, personas: Sequence[str]) -> str:
+    """Write the command that evaluates what was trained, quoted for the shell: a recipe's file may have any name."""
+    given = [("--model", settings.base), ("--pack", settings.pack)]
+    words = [word for option, value in given if value is not None for word in (option, value)]
+    systems = f"prompt,{Path(settings.recipe).stem}={settings.out}"
+    words += ["--personas", ",".join(personas), "--systems", systems, "--out", "runs/trained"]
+    return shlex.join(["persbench", "run", *words])

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 from persbench.conversation.lines import Entry, Metric, labels_of
 from persbench.conversation.measures import SIDES
 from persbench.judging.fit import CONVERSATIONS
-from persbench.judging.qualification import NOT_EXAMINED
-from persbench.judging.records import cell_digest, consistency_shares
+from persbench.judging.qualification import NOT_EXAMINED, is_same_model
+from persbench.judging.records import consistency_shares
+from persbench.judging.said import names_of, said_by
 from persbench.scoring.stats import cluster_interval
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from persbench.samples import Row
 
 
+TOOK_PART: Final = "the judge is the model that wrote this pack, training data included: it judges its own writing"
 JUDGED: Final = (
     Metric("prompt_to_line", "profile", "utterances that do not contradict the speaker's profile", against="prompt"),
     Metric("line_to_line", "own lines", "pairs of its utterances that do not contradict each other", against="line"),
@@ -60,6 +62,7 @@ class JudgedTalks:
         why: Why its figures are no result; empty if it qualified in this kind of judgement on this pack.
         entries: (kind of talk, label, persona or "") -> metric of `JUDGED` -> figure.
         notes: What a reader must know beside them.
+        took_part: The judge is the model that wrote the pack.
     """
 
     judge: str
@@ -67,6 +70,7 @@ class JudgedTalks:
     why: str
     entries: dict[tuple[str, str, str], dict[str, Entry]]
     notes: tuple[str, ...] = ()
+    took_part: bool = False
 
 
 def talk_cells(records: Sequence[ConversationRecord]) -> list[TalkCell]:
@@ -84,15 +88,20 @@ def talk_cells(records: Sequence[ConversationRecord]) -> list[TalkCell]:
 
 def _row(record: ConversationRecord, talk: Conversation, side: Side) -> Row:
     questions = record.scenarios.get(talk.scenario, {}).get("questions", ())
+    # Both speakers, since the same scenario and seed may be played with other people, or at other stages.
+    cast = "/".join(f"{agent.persona}/{agent.stage}" for agent in (talk.a, talk.b))
+    exchanges = list(_exchanges(talk, side))
     return {
-        "id": f"{talk.scenario}/{talk.seed}/{side}/{talk.agent(side).persona}",
+        "id": f"{talk.scenario}/{talk.seed}/{side}/{cast}",
         "persona": talk.agent(side).persona,
         "stage": talk.agent(side).stage,
         "cluster": talk.scenario,
         "kind": talk.kind,
         "questions": list(questions),
         "pack_hash": str(record.signature.get("pack", "")).rpartition("@")[2],
-        "transcripts": {"talk": list(_exchanges(talk, side))},
+        # Who had no turn in a whole talk said nothing that could be judged; in one that broke off it is unscored.
+        "transcripts": {"talk": exchanges} if exchanges or talk.fault else {},
+        "faults": {"talk": talk.fault} if talk.fault else {},
     }
 
 
@@ -115,9 +124,9 @@ def judged_talks(
         judged: Records of judging from beside them.
         qualifications: All that are known; those of the judge on the pack count.
     """
-    cells = {f"{cell.system}/{cell.persona}": cell_digest(cell.signature) for cell in talk_cells(records)}
+    said = said_by(talk_cells(records), "contradict")
     return [
-        _talks(one, {name for name, told in one.cells.items() if cells.get(name) == told}, qualifications)
+        _talks(one, {name for name, _ in one.cells.items() & said}, qualifications)
         for one in judged
         if one.kind == "contradict" and any(row.task == CONVERSATIONS for row in one.rows)
     ]
@@ -125,7 +134,7 @@ def judged_talks(
 
 def _talks(record: JudgedRecord, there: set[str], qualifications: Sequence[Qualification]) -> JudgedTalks:
     every = [row for row in record.rows if row.task == CONVERSATIONS]
-    rows = [row for row in every if f"{row.systems[0]}/{row.persona}" in there]
+    rows = [row for row in every if names_of(row) <= there]
     entries: dict[tuple[str, str, str], dict[str, Entry]] = defaultdict(dict)
     for metric in JUDGED:
         groups: dict[tuple[str, str, str], list[tuple[float | None, str, int]]] = defaultdict(list)
@@ -137,15 +146,32 @@ def _talks(record: JudgedRecord, there: set[str], qualifications: Sequence[Quali
         for key, shares in groups.items():
             value = cluster_interval([share for share, *_ in shares], [cluster for _, cluster, _ in shares])
             entries[key][metric.name] = Entry(replace(value, unscored=sum(count for *_, count in shares)))
-    standing = NOT_EXAMINED
     pack_hash = record.pack.rpartition("@")[2]
-    for one in qualifications:
-        if one.judge["id"] == record.judge["id"] and pack_hash and one.pack["hash"].startswith(pack_hash):
-            standing = one.standing("contradict")
-    notes = []
-    if gone := len(every) - len(rows):
-        notes.append(f"{gone} verdicts are about conversations that are no longer there, and are left out")
+    examined = [
+        one
+        for one in qualifications
+        if one.judge["id"] == record.judge["id"] and pack_hash and one.pack["hash"].startswith(pack_hash)
+    ]
+    standing = examined[-1].standing("contradict") if examined else NOT_EXAMINED
+    builders = [builder for builder in (record.built_by, *(one.built_by for one in examined)) if builder]
+    took_part = bool(builders) and is_same_model(builders[0], str(record.judge["annotator"]))
+    return JudgedTalks(
+        judge=str(record.judge["name"]),
+        signature=record.signature,
+        why="" if standing.qualified else standing.why,
+        entries=dict(entries),
+        notes=tuple(_notes(record, len(every) - len(rows), took_part=took_part)),
+        took_part=took_part,
+    )
+
+
+def _notes(record: JudgedRecord, gone: int, *, took_part: bool) -> Iterator[str]:
+    if took_part:
+        yield TOOK_PART
+    if gone:
+        yield (
+            f"{gone} verdicts are about conversations that are no longer there as they were judged, and are left out: "
+            "`persbench judge` again asks about the new ones alone"
+        )
     if missing := record.cases - len(record.rows):
-        notes.append(f"{missing} cases are not judged yet")
-    name = str(record.judge["name"])
-    return JudgedTalks(name, record.signature, "" if standing.qualified else standing.why, dict(entries), tuple(notes))
+        yield f"{missing} cases are not judged yet"

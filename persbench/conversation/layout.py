@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from persbench.conversation.judged import JUDGED
+from persbench.conversation.judged import JUDGED, TOOK_PART
 from persbench.conversation.lines import METRICS, printable
 from persbench.provenance import signature
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     Columns = Sequence[Metric]
 
 GREY: Final = "\u2020"  # a dagger: not qualified
+BUILT: Final = "\u2021"  # a double dagger: took part in writing the pack
 LEGEND: Final = (
     "Mean [95% interval, bootstrap over scenarios; - where there is none, as from a single scenario]. n: probes, "
     "questions of a speaker in a talk (held), speakers in a talk (voice drift), words (taken up), else utterances; "
@@ -98,12 +99,14 @@ def _key(line: Line) -> tuple[str, str, str]:
 
 
 def _judged_title(one: JudgedTalks) -> str:
-    return f"Judged by {printable(one.judge)}{f' {GREY}' if one.why else ''}: without contradiction"
+    marks = f"{GREY if one.why else ''}{BUILT if one.took_part else ''}"
+    return f"Judged by {printable(one.judge)}{f' {marks}' if marks else ''}: without contradiction"
 
 
 def _judged_notes(one: JudgedTalks) -> list[str]:
     grey = [f"the judge {one.why}", JUDGED_LEGEND] if one.why else []
-    return [printable(text) for text in (*grey, *one.notes, one.signature)]
+    notes = [f"{BUILT}: {note}" if note == TOOK_PART else note for note in one.notes]
+    return [printable(text) for text in (*grey, *notes, one.signature)]
 
 
 def number(value: float | None, style: str = ".2f") -> str:

@@ -5,7 +5,7 @@ A line is a system beside its partner. Items are pooled over conversations and s
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import dataclass, field
 from statistics import fmean
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -15,15 +15,13 @@ from persbench.provenance import digest
 from persbench.scoring.stats import Interval, cluster_interval
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from persbench.conversation.background import Background
     from persbench.conversation.measures import Measured
     from persbench.conversation.records import ConversationRecord, Side
 
 KINDS: Final = ("opposed", "cooperative")
 BASELINES: Final = ("vanilla", "prompt")
-MOST_FAULTS: Final = 3
 
 
 class Metric(NamedTuple):
@@ -194,55 +192,16 @@ def _line(kind: str, label: str, persona: str, talks: Sequence[Spoken]) -> Line:
             if metric.name == "own_stance":
                 chance = fmean(chance for t in talks for chance in t.found.chances[t.side])
             entries[metric.name] = Entry(cluster_interval(*zip(*values, strict=True)), chance)
-    once = {(t.found.conversation.scenario, t.found.conversation.seed) for t in talks}
+    once = {talk_key(t) for t in talks}
     return Line(kind, label, persona, len(once), entries, talks[0].signature)
 
 
-def talk_notes(talks: Sequence[Spoken]) -> list[str]:
-    """Say what a reader must know beside the figures of each system: what broke off, was cut, or did not fit."""
-    groups: dict[str, list[Spoken]] = defaultdict(list)
-    for one in talks:
-        groups[one.label].append(one)
-    return [printable(f"{label}: {note}") for label in sorted(groups) for note in _notes(groups[label])]
-
-
-def _notes(talks: Sequence[Spoken]) -> Iterator[str]:
-    conversations = {(t.found.conversation.scenario, t.found.conversation.seed): t.found.conversation for t in talks}
-    faults = Counter(printable(one.fault) for one in conversations.values() if one.fault)
-    if faults:
-        told = "; ".join(f"{count} x {reason}" for reason, count in faults.most_common(MOST_FAULTS))
-        more = ", ..." if len(faults) > MOST_FAULTS else ""
-        yield f"{sum(faults.values())} of {len(conversations)} conversations broke off ({told}{more})"
-    said = [turn for t in talks for turn in t.found.conversation.said_by(t.side) if not turn.authored]
-    if cut := sum(not turn.finished for turn in said):
-        yield f"{cut} of {len(said)} utterances were cut at the most tokens"
-    if dropped := [turn.dropped for turn in said if turn.dropped]:
-        yield (
-            f"the context ran full at {len(dropped)} of {len(said)} utterances: oldest exchanges were left out, "
-            f"at most {max(dropped)}"
-        )
+def talk_key(one: Spoken) -> tuple[object, ...]:
+    """Return what tells a conversation of a system from its others: other people may play the same scenario."""
+    talk = one.found.conversation
+    return talk.scenario, talk.seed, talk.a, talk.b
 
 
 def printable(text: str) -> str:
     """Take out of a text what would move the cursor of a terminal or end a line."""
     return "".join(char if char.isprintable() else " " for char in text)
-
-
-def voice_notes(records: Sequence[ConversationRecord], background: Background) -> list[str]:
-    """Say what the measure of voices is worth: how far the pack's own texts are told apart, pair by pair."""
-    accuracies: dict[str, float | None] = {}
-    for talk in (talk for record in records for talk in record.conversations):
-        name = " and ".join(sorted({f"{one.persona} ({one.stage})" for one in (talk.a, talk.b)}))
-        voices = background.voices(talk.a, talk.b)
-        accuracies[name] = None if voices is None else voices.accuracy.mean
-    known = {name: value for name, value in accuracies.items() if value is not None}
-    found = []
-    if known:
-        worst = min(known, key=lambda name: (known[name], name))
-        found.append(
-            f"voices: of texts that the classifier did not see it gives {fmean(known.values()):.2f} to the right one "
-            f"of two, over {len(known)} pairs of speakers; fewest, {known[worst]:.2f}, between {worst}"
-        )
-    if unknown := sorted(set(accuracies) - set(known)):
-        found.append(f"voices are unscored, for want of authored texts that tell them apart: {'; '.join(unknown)}")
-    return found

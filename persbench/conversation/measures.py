@@ -133,12 +133,7 @@ def _values(conversation: Conversation, side: Side, turns: Sequence[TurnMeasures
         "repeats_other": [one.other for one in repeated if one.before_other],
         "exact_repeats": [_number(one.exact) for one in repeated if one.before_own or one.before_other],
         "new_words": [None if one.new is None else float(len(one.new)) for one in brought],
-        "taken_up": [
-            float(word in one.taken)
-            for one in brought
-            if one.new is not None and one.taken is not None
-            for word in one.new
-        ],
+        "taken_up": [value for one in brought for value in _taken_up(one, broken=bool(conversation.fault))],
         "length": [float(one.length) for one in brought],
     }
     return {metric: tuple(items) for metric, items in found.items()}
@@ -155,6 +150,15 @@ def _kept(probes: Sequence[bool | None], *, broken: bool) -> list[float | None]:
     if not later or first is False:
         return []
     return [None if first is None else _throughout(later, broken=broken)]
+
+
+def _taken_up(brought: Contribution, *, broken: bool) -> list[float | None]:
+    """Say of each new word whether the other says it later; of a talk that broke off nobody knows what came later."""
+    if brought.new is None:
+        return []
+    if broken:
+        return [None] * len(brought.new)
+    return [] if brought.taken is None else [float(word in brought.taken) for word in brought.new]
 
 
 def _number(value: bool | None) -> float | None:

@@ -15,10 +15,9 @@ from persbench.conversation.lines import (
     lines_of,
     printable,
     spoken,
-    talk_notes,
-    voice_notes,
 )
 from persbench.conversation.measures import measured
+from persbench.conversation.notes import talk_notes, voice_notes
 from persbench.errors import PersbenchError
 from persbench.provenance import signature
 

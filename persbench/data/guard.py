@@ -36,12 +36,14 @@ class Learnt(NamedTuple):
     """A text that is about to be learnt.
 
     Attributes:
-        text: An assistant's turn, with or without analysis.
+        text: An assistant's turn, with or without analysis, or a turn that it answers.
         origin: Where it comes from, as file:line.
+        what: What it is, for the message; empty for a reply.
     """
 
     text: str
     origin: str
+    what: str = ""
 
 
 def refuse_leaks(pack: Pack, texts: Iterable[Learnt]) -> None:
@@ -54,7 +56,8 @@ def refuse_leaks(pack: Pack, texts: Iterable[Learnt]) -> None:
 
     Args:
         pack: The world: every test text of every persona, also reasons of trait targets and `cannot_know`.
-        texts: Completions, chosen and rejected replies; repeated ones are looked at once.
+        texts: Completions, chosen and rejected replies, and the turns before them: whoever learns to answer a test
+            question has learnt from it, whatever the answer. Repeated ones are looked at once.
 
     Raises:
         FaultsError: Some leak: every one with its origin and the test text's place.
@@ -67,7 +70,8 @@ def refuse_leaks(pack: Pack, texts: Iterable[Learnt]) -> None:
         shown = test.text if len(test.text) <= SHOWN else f"{test.text[: SHOWN - 3]}..."
         file, _, line = origin.rpartition(":")
         place = f"{test.file}:{test.line}"
-        fault = Fault(file, int(line), f"{how} the test text {place} ({test.field}: {shown!r})", "a text of its own")
+        what = f"{learnt[i].what} {how}".lstrip()
+        fault = Fault(file, int(line), f"{what} the test text {place} ({test.field}: {shown!r})", "a text of its own")
         found.setdefault((origin, place), fault)
     if found:
         raise FaultsError(f"{pack.world.id}: this training would learn from test files", found.values())
@@ -90,7 +94,7 @@ def _parts(text: Learnt) -> Iterator[Learnt]:
     analysis, response = split_reply(text.text)
     for part in (text.text, analysis, response):
         if part:
-            yield Learnt(part, text.origin)
+            yield text._replace(text=part)
 
 
 def _leaks(learnt: Sequence[str], tests: Sequence[str]) -> Iterator[tuple[int, int, str]]:

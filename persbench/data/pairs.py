@@ -16,7 +16,7 @@ import numpy as np
 from persbench.data.nearest import alike, embedded, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -57,12 +57,13 @@ def pairs_of(
     embedder: Embedder,
     *,
     rejected: Sequence[Kind] = KINDS,
-    rows: Sequence[TrainDialogue] | None = None,
+    rows: Callable[[PersonaData], Sequence[TrainDialogue]] | None = None,
 ) -> list[Pair]:
     """Pair every training dialogue of a persona with a response to turn from, of each kind.
 
     Candidates for `other_stage` are the persona's own rows at every other stage, for `other_persona` the rows of all
-    other personas at the same stage. The rule, for each dialogue and kind:
+    other personas at the same stage, of those that `rows` leaves in: what a recipe does not learn, it does not learn to
+    turn from either. The rule, for each dialogue and kind:
 
     1. Rows with the same `prompt_id` (cosine 1) go first. Where several stages or personas have one, the one that was
        taken least often so far is taken, and among those the first by a fixed hash: so the sources rotate and none is
@@ -79,16 +80,17 @@ def pairs_of(
         data: The persona.
         embedder: Gives unit rows.
         rejected: The kinds wanted.
-        rows: The persona's dialogues to pair, in this order; all of them if None.
+        rows: Says which of a persona's dialogues take part, on either side; all of them if None.
 
     Returns:
-        The pairs, in the order of `rows`, the kinds of a row side by side. A dialogue without a candidate has no pair
-        of that kind.
+        The pairs, in the order of the persona's `rows`, the kinds of a row side by side. A dialogue without a candidate
+        has no pair of that kind.
     """
-    own = list(data.train if rows is None else rows)
+    taking_part = rows or (lambda whose: whose.train)
+    own = list(taking_part(data))
     if not own:
         return []
-    known = _Known.of(pack, embedder)
+    known = _Known.of(pack, embedder, taking_part)
     places = {row.id: i for i, row in enumerate(known.rows)}
     chosen = np.array([places[row.id] for row in own], dtype=np.intp)
     found: dict[tuple[int, Kind], tuple[int, float]] = {}
@@ -111,26 +113,30 @@ def pairs_of(
 
 @dataclass(frozen=True)
 class _Known:
-    """All training dialogues of a world, with the persona of each."""
+    """All training dialogues of a world, with the persona of each, and the ids of those that take part."""
 
     rows: list[TrainDialogue]
     personas: list[str]
+    part: frozenset[str]
     prompts: Embedded
     responses: Embedded
 
     @classmethod
-    def of(cls, pack: Pack, embedder: Embedder) -> _Known:
+    def of(
+        cls, pack: Pack, embedder: Embedder, taking_part: Callable[[PersonaData], Sequence[TrainDialogue]]
+    ) -> _Known:
         everybody = [(data.persona.id, row) for data in pack.personas for row in data.train]
         rows = [row for _, row in everybody]
-        return cls(
-            rows,
-            [who for who, _ in everybody],
-            embedded([row.prompt for row in rows], embedder),
-            embedded([row.response for row in rows], embedder),
-        )
+        # All rows are embedded, in one order: a vector's last digits depend on the batch that it was computed in.
+        prompts = embedded([row.prompt for row in rows], embedder)
+        responses = embedded([row.response for row in rows], embedder)
+        part = frozenset(row.id for data in pack.personas for row in taking_part(data))
+        return cls(rows, [who for who, _ in everybody], part, prompts, responses)
 
     def is_other(self, kind: Kind, place: int, persona: str, stage: str) -> bool:
         """Say whether a row may lend its response, by persona and stage, to a row of that persona and stage."""
+        if self.rows[place].id not in self.part:
+            return False
         if kind == "other_stage":
             return self.personas[place] == persona and self.rows[place].stage != stage
         return self.personas[place] != persona and self.rows[place].stage == stage

@@ -8,6 +8,7 @@ comes to its response. Either way a reply is scored, and heard in a dialogue, by
 
 from __future__ import annotations
 
+import inspect
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -112,7 +113,10 @@ def within(lm: Any, response: str, limit: int) -> str:
     """
     if not hasattr(lm, "tok_encode") or not hasattr(lm, "tok_decode"):
         return response
-    tokens = lm.tok_encode(response)
+    taken = inspect.signature(lm.tok_encode).parameters.values()
+    bare = any(each.name == "add_special_tokens" or each.kind is each.VAR_KEYWORD for each in taken)
+    # A token for the beginning of a text, which some tokenizers add, is none of the response's.
+    tokens = lm.tok_encode(response, **({"add_special_tokens": False} if bare else {}))
     return response if len(tokens) <= limit else str(lm.tok_decode(tokens[:limit])).strip()
 
 

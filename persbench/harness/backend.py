@@ -76,8 +76,7 @@ def load_backend(
         raise UnknownNameError("lm-eval model type", name, sorted(MODEL_REGISTRY)) from None
     if name in WEIGHTS_BACKENDS:
         arguments: dict[str, Any] = {"pretrained": model, "dtype": dtype, "trust_remote_code": trust_remote_code}
-        # In bfloat16 lm-eval would round every log-probability to three digits before summing them.
-        arguments["softmax_dtype"] = "float32"
+        arguments["softmax_dtype"] = "float32"  # see `rounds_likelihoods`
         if not trust_remote_code:
             arguments["use_safetensors"] = True
     else:
@@ -186,6 +185,15 @@ def base_state(module: Any, config: Any) -> dict[str, torch.Tensor]:
 def offers_loglikelihoods(lm: Any) -> bool:
     """Whether the model scores given text; chat endpoints do not, and say so only by raising."""
     return not isinstance(lm, LocalChatCompletion) and not getattr(lm, "generation_only", False)
+
+
+def rounds_likelihoods(lm: Any) -> bool:
+    """Whether lm-eval's `hf` rounds log-likelihoods: it takes the softmax, and sums, in the model's own half precision.
+
+    In bfloat16 a log-probability then has three digits, and a sum above 128 nats goes in steps of a whole nat.
+    """
+    dtype = getattr(getattr(lm, "model", None), "dtype", None)
+    return dtype in {torch.bfloat16, torch.float16} and getattr(lm, "softmax_dtype", dtype) in {None, dtype}
 
 
 def require_loglikelihoods(lm: Any, tasks: Sequence[str]) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from persbench.harness import analysis
 from persbench.harness.anchors import anchor_documents
-from persbench.harness.backend import require_loglikelihoods
+from persbench.harness.backend import require_loglikelihoods, rounds_likelihoods
 from persbench.harness.documents.base import branches_of
 from persbench.harness.fitting import text_tokens
 from persbench.harness.tasks import Asked, Pair, PersonaTask, pair
@@ -18,7 +19,12 @@ if TYPE_CHECKING:
     from persbench.harness.documents.base import Document
     from persbench.harness.rendering import ChatTemplate, Rendered
 
+log = logging.getLogger(__name__)
 Scores = Sequence[float | None]
+ROUNDED: Final = (
+    "the model rounds its log-likelihoods to half precision, so that candidates tie or change places: add "
+    "softmax_dtype=float32 to --model_args"
+)
 
 
 def both(*names: str) -> dict[str, bool]:
@@ -37,6 +43,8 @@ class ChoiceTask(PersonaTask):
         """Fill in the anchors where the model can be reached; without, anchored scores stay unscored."""
         if lm is not None:
             require_loglikelihoods(lm, [self.task_name])
+            if rounds_likelihoods(lm):
+                log.warning("%s: %s", self.task_name, ROUNDED)
         self.unfold(documents, lm, chat_template)
         if lm is None:
             return

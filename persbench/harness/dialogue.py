@@ -12,12 +12,15 @@ import unicodedata
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from jinja2 import TemplateError
+
 from persbench.errors import PersbenchError
 from persbench.harness import analysis
 from persbench.harness.anchors import request_key, require_untuned
 from persbench.harness.asking import generated, shown
 from persbench.harness.fitting import Fitted, fitted, window
 from persbench.harness.ranks import most, world_size
+from persbench.harness.rendering import render
 from persbench.models.trained_form import reply_text, split_reply
 
 if TYPE_CHECKING:
@@ -118,10 +121,27 @@ class Speaker:
         if self.thinks and isinstance(reply, str):
             thought, reply = split_reply(reply)
             reply = analysis.within(self.lm, reply, self.limit)
-        talk.fault = self.fault_in(reply)
+        talk.fault = self.fault_in(reply) or self._altered(ask, str(reply).strip())
         if not talk.fault:
             said = {"user": ask, "reply": str(reply).strip()}
             talk.exchanges.append(said if thought is None else said | {"analysis": thought})
+
+    def _altered(self, ask: str, reply: str) -> str:
+        """Say whether the chat template would show a reply otherwise than it was said, or nothing.
+
+        Raises:
+            PersbenchError: It shows no reply as it was said: that is no fault of a dialogue.
+        """
+        try:
+            self._shown(ask, reply)
+        except (PersbenchError, TemplateError):
+            self._shown(ask, "Yes.")
+            return "a reply that the model's chat template changes"
+        return ""
+
+    def _shown(self, ask: str, reply: str) -> None:
+        turns: list[Message] = [{"role": "user", "content": ask}, {"role": "assistant", "content": reply}]
+        render([*turns, {"role": "user", "content": ask}], self.chat_template)
 
     def fitting(self, talk: Talk, length: int, ask: str, room: int) -> Fitted | None:
         """Render a conversation of `length` exchanges and one more user turn so that it fits the model's context.

@@ -191,6 +191,8 @@ class ConsistencyTask(LiveTask):
         units: list[Unit] = []
         for doc in documents:
             talk = talks[tuple(doc["scripts"]["talk"])]
+            if talk.fault:
+                doc["calm_fault"] = talk.fault  # why `drift` is unscored, where the persona's own dialogue is whole
             for found in doc["branches"]:
                 after = found["label"].removeprefix("none").rpartition("/")[2]
                 found["calm"] = None

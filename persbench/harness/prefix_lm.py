@@ -56,6 +56,8 @@ class PrefixLM(PrefixReplies, HFLM):  # type: ignore[misc]
         local = peft is not None and Path(peft).is_dir()
         if local and arguments.get("tokenizer") == peft:
             arguments["tokenizer"] = None  # the base has its own
+        if arguments.get("softmax_dtype") is None:
+            arguments["softmax_dtype"] = "float32"  # see `rounds_likelihoods`
         self._encoded = lru_cache(maxsize=4)(super().tok_encode)
         super().__init__(*positional, peft=None if local else peft, **arguments)
         pack_linears(self.model)

@@ -25,6 +25,8 @@ NEUTRAL = {
     "min_length": 0, "min_new_tokens": None, "forced_bos_token_id": None, "forced_eos_token_id": None,
     "guidance_scale": None,
 }  # fmt: skip
+# The same of drawing a token; where the best is taken they do nothing.
+NEUTRAL_DRAW = {"min_p": None, "typical_p": 1.0, "epsilon_cutoff": 0.0, "eta_cutoff": 0.0, "top_h": None}
 
 
 def grouped_by_settings(requests: list[Instance], most: int) -> Iterator[tuple[dict[str, Any], list[int]]]:
@@ -43,7 +45,9 @@ def grouped_by_settings(requests: list[Instance], most: int) -> Iterator[tuple[d
 def unsupported(settings: dict[str, Any], config: Any) -> str:
     """Say which setting of a request or of the model's generation_config only transformers' own generation serves."""
     beyond = sorted(settings.keys() - SERVED)
-    beyond += [name for name, usual in NEUTRAL.items() if getattr(config, name, None) not in {usual, None}]
+    neutral = NEUTRAL | (NEUTRAL_DRAW if settings.get("do_sample") else {})
+    # A tuple: a setting may be a list or a mapping, which a set cannot look for.
+    beyond += [name for name, usual in neutral.items() if getattr(config, name, None) not in (usual, None)]
     return f"the setting {', '.join(beyond)}" if beyond else ""
 
 

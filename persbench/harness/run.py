@@ -73,11 +73,11 @@ def run(settings: RunSettings, notice: Notice) -> list[Path]:
             done = _sanity_cells(settings.out, sanity, pack, tasks, notice)
             if systems:
                 voices = voices_of(systems, pack, personas, settings)  # faults are told before anything is loaded
-                jobs = min(settings.jobs, len(personas))
+                names = list(dict.fromkeys(voice.data.persona.id for voice in voices))
+                jobs = min(settings.jobs, len(names))
                 if jobs < settings.jobs:
                     notice(f"--jobs {settings.jobs}: a persona is evaluated by one process, so {jobs} will run.")
                 if jobs > 1:
-                    names = [data.persona.id for data in personas]
                     done += shared_out(partial(_share, settings), names, jobs, notice, settings.out / "logs")
                 else:
                     done += _model_cells(settings, voices, pack, tasks, notice)
@@ -112,7 +112,7 @@ def _share(settings: RunSettings, names: Sequence[str], notice: Notice) -> list[
     """Evaluate the systems that speak through a model as these personas, in a process of their own."""
     pack = with_instrument(load_pack(settings.pack), settings.instrument)
     systems, _ = split_systems(settings.systems)
-    voices = voices_of(systems, pack, [pack.persona(name) for name in names], settings)
+    voices = voices_of(systems, pack, [pack.persona(name) for name in names], settings, share=True)
     return _model_cells(settings, voices, pack, expand(settings.tasks, tasks_folder()), notice)
 
 

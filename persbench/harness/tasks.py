@@ -19,7 +19,7 @@ from persbench.harness import analysis
 from persbench.harness.adapter_checks import require_adapter
 from persbench.harness.backend import served_model
 from persbench.harness.documents.base import branches_of, user
-from persbench.harness.fitting import fitted
+from persbench.harness.fitting import fitted, tokens_of, window
 from persbench.harness.rendering import ChatTemplate, Rendered, render
 from persbench.samples import FILLER
 from persbench.systems.base import Situation
@@ -59,6 +59,10 @@ class PersonaTask(ConfigurableTask):  # type: ignore[misc]
         super().__init__(config={key: value for key, value in config.items() if key != "class"})
         self._fillers: dict[int, Document] = {}
         self._lm: Any = None
+        if self.system.analysis:  # lm-eval's own account of its run then says how a turn was made
+            variant = "greedy" if self.thinks_first else "none"
+            told = {"analysis": variant, "analysis_tokens": analysis.TOKENS}
+            self.config.metadata = (self.config.metadata or {}) | told
 
     def doc_to_text(self, doc: Document, doc_to_text: object = None) -> str:  # noqa: ARG002
         """Return the user's last turn (lm-eval shows it; requests are made from the messages)."""
@@ -180,8 +184,13 @@ class PersonaTask(ConfigurableTask):  # type: ignore[misc]
         return [[analysis.prefilled(rendered, branch["analysis"]) for rendered, branch in row] for row in pairs]
 
     def fit(self, doc: Document, found: Document, lm: Any, chat_template: ChatTemplate | None) -> Rendered:
-        """Render a branch; pieces that the system can do without are left out where the model has no room for them."""
-        pack, turns = self.documents.pack, doc.get("turns") or user(found["ask"])
+        """Render a branch; pieces that the system can do without are left out where the model has no room for them.
+
+        Raises:
+            PersbenchError: There is no room even without them: the model would cut the persona off, and answer.
+        """
+        # What a system retrieves follows from the question, not from options that stand under it.
+        pack, turns = self.documents.pack, doc.get("turns") or user(found.get("question") or found["ask"])
 
         def compose(less: int) -> list[Message]:
             if not less:
@@ -189,9 +198,16 @@ class PersonaTask(ConfigurableTask):  # type: ignore[misc]
             situation = Situation(pack, pack.persona(doc["persona"]), pack.stage(found.get("stage") or doc["stage"]))
             return [*self.system.messages(situation, turns, less)[:-1], found["messages"][-1]]
 
-        held = fitted(compose, lm, chat_template, self.room(doc, lm))
-        if held is None:  # not even the persona alone fits: the model cuts it, as ever
-            return render(found["messages"], chat_template)
+        room = self.room(doc, lm)
+        held = fitted(compose, lm, chat_template, room)
+        if held is None:
+            least = tokens_of(lm, render(found["messages"], chat_template)) + room
+            raise PersbenchError(
+                f"{self.task_name}, document {doc['id']}: what {self.system.name} reads and says takes {least} tokens, "
+                f"and the model has {window(lm)}: it would cut the persona off. Take a model with a longer context "
+                "(max_length= among its arguments, where it can have more), shorten the persona's sheet or this item, "
+                "or leave the task out."
+            )
         if held.less:
             found["messages"], doc["left_out"] = held.messages, max(held.less, doc.get("left_out", 0))
         return held.rendered

@@ -98,7 +98,12 @@ def put_letters(doc: Document) -> None:
     first = sorted(range(width), key=lambda i: order_key(doc["id"], doc["candidates"][i], "twin"))
     doc["orders"] = [first, first[::-1]]
     doc["branches"] = [
-        branch | {"ask": ask, "messages": [*branch["messages"][:-1], {"role": "user", "content": ask}]}
+        branch
+        | {
+            "ask": ask,
+            "question": branch["ask"],
+            "messages": [*branch["messages"][:-1], {"role": "user", "content": ask}],
+        }
         for branch in branches_of(doc)
         for order in doc["orders"]
         if (ask := lettered(branch["ask"], [doc["candidates"][i] for i in order]))

@@ -97,9 +97,21 @@ def _add_trained(systems: dict[str, Path | None], name: str, folder: str) -> Non
 
 
 def voices_of(
-    systems: dict[str, Path | None], pack: Pack, personas: Sequence[PersonaData], settings: RunSettings
+    systems: dict[str, Path | None],
+    pack: Pack,
+    personas: Sequence[PersonaData],
+    settings: RunSettings,
+    *,
+    share: bool = False,
 ) -> list[Voice]:
     """Pair systems with personas, for each persona those without an adapter first: they leave the anchors behind.
+
+    Args:
+        systems: Name -> folder of its adapters, or None.
+        pack: The world.
+        personas: Who is spoken as.
+        settings: Of the run.
+        share: Whether these are only some of the run's personas: a system may have adapters for the others alone.
 
     Raises:
         PersbenchError: A persona that was asked for by name has no adapter, none has one, or a card says that an
@@ -120,7 +132,7 @@ def voices_of(
             voices.append(Voice(system, data, found))
     spoken = Counter(voice.system.name for voice in voices)
     for name, folder in systems.items():
-        if not spoken[name]:
+        if not spoken[name] and not share:
             raise PersbenchError(f"{folder} holds no adapter for any persona of {pack.world.id}, which {name} needs.")
     return voices
 

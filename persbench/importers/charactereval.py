@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from persbench.errors import PersbenchError
 from persbench.importers.form import NO_DATES, Format, Options, World, one_stage, sheet
-from persbench.importers.naming import persona_ids, row_id, text_digest, with_hint
+from persbench.importers.naming import persona_ids, row_id, text_digest, with_hint, words_digest
 from persbench.importers.writer import Origin
 
 if TYPE_CHECKING:
@@ -112,14 +112,14 @@ class _Import:
             return
         answer = {"question": name, "stage": self.stage, "reply": reply}
         if self.writer.row("answers", answer, item.origin, self.ids[item.role], item.id):
-            self.golds.add(text_digest(f"{item.role}\x1f{reply}"))
+            self.golds.add(words_digest(item.role, reply))
 
     def speech(self, file: str) -> None:
         """Write the lines of each role that are nobody's answer, each once."""
         for line, row in self.source.rows(file):
             context = row.get("context")
             for role, said in map(self._speaker, _lines(context) if isinstance(context, str) else ()):
-                if role and said and text_digest(f"{role}\x1f{said}") not in self.golds:
+                if role and said and words_digest(role, said) not in self.golds:
                     name = row_id(self.ids[role], text_digest(said, 12))
                     if not self.writer.has("materials", name):
                         entry = {"id": name, "stage": self.stage, "kind": "speech", "text": said}

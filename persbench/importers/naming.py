@@ -90,6 +90,11 @@ def text_id(kind: str, text: str) -> str:
     return f"{kind}-{text_digest(text, 12)}"
 
 
+def words_digest(*texts: str) -> str:
+    """Return a digest by which texts are held against each other: a pack strips blanks, and no reader tells case."""
+    return text_digest("\x1f".join(" ".join(text.casefold().split()) for text in texts))
+
+
 def text_digest(text: str, length: int = 32) -> str:
     """Return the first hex digits of a text's SHA-256; half a surrogate pair counts as it is."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:length]

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from persbench.errors import PersbenchError
 from persbench.importers.form import NO_DATES, Format, Options, World, sheet
-from persbench.importers.naming import persona_ids, row_id, text_digest, text_id
+from persbench.importers.naming import persona_ids, row_id, text_id, words_digest
 from persbench.importers.persllm_files import (
     STAGES,
+    TIME_LABEL,
     annotation_file,
     items,
+    labelled,
     one_version,
     preferences,
     told_stages,
@@ -43,6 +45,7 @@ class _Import:
 
     def __init__(self, source: Source, writer: PackWriter, stages: tuple[Stage, ...], ids: dict[str, str]) -> None:
         self.source, self.writer, self.stages, self.ids = source, writer, stages, ids
+        self.lived: dict[str, list[str]] = {}
         order = tuple(stage.id for stage in stages)
         self.materials = {name: Materials(writer, persona, order) for name, persona in ids.items()}
         self.tested: set[str] = set()
@@ -71,18 +74,19 @@ class _Import:
             turns = self._turns(row, origin)
             if not turns:
                 continue
-            labels = [s for s in self.stages if s.temporal_label in turns[0]]
-            own = labels[0].id if labels else stage
-            if own is None:
-                self.source.findings.drop(
-                    "dialogue of no stage that its file's name or a label tells", str(origin), row["id"]
-                )
+            told, asked = labelled(turns[0], self.stages)
+            own, fault = told or stage, ""
+            if told not in self.lived[file.persona] if told else TIME_LABEL.match(asked):
+                fault = "dialogue with the label of a stage that no file of its persona tells (--stages names labels)"
+            elif own is None:
+                fault = "dialogue of no stage that its file's name or a label tells"
+            if fault or own is None:
+                self.source.findings.drop(fault, str(origin), row["id"])
                 continue
             if len(turns) > PAIR:
                 why = "dialogue of several turns: the first is taken, later ones need what was said before"
                 self.source.findings.notice(why, str(origin), row["id"])
-            asked = turns[0].replace(labels[0].temporal_label, "") if labels else turns[0]
-            self._dialogue(file, own, str(row["id"]), asked.strip(), turns[1], origin, [])
+            self._dialogue(file, own, str(row["id"]), asked, turns[1], origin, [])
 
     def general(self, file: AnnotationFile) -> None:
         """Take ordinary dialogues."""
@@ -100,7 +104,7 @@ class _Import:
             name = f"{file.name.rsplit('/', 1)[-1].rsplit('.', 1)[0]}-{item.number}"
             if self._key(file, stage, item.question, _split(item.chosen).response) not in self.learnt:
                 self._dialogue(file, stage, name, item.question, item.chosen, item.origin, [])
-            if text_digest(_split(item.rejected).response) not in self.responses:
+            if words_digest(_split(item.rejected).response) not in self.responses:
                 findings.drop("rejected reply that is no training row of any persona or stage", str(item.origin), name)
 
     def _turns(self, row: Row, origin: Origin) -> list[str]:
@@ -135,7 +139,7 @@ class _Import:
         key = self._key(file, stage, asked, response)
         if key in self.learnt:
             findings.drop("the same question and response again", str(origin), name)
-        elif self.tested & {text_digest(asked), text_digest(response)}:
+        elif self.tested & {words_digest(asked), words_digest(response)}:
             findings.drop("training row whose question or response stands in the test split", str(origin), name)
         elif not analysis:
             findings.drop("training row without [Analysis]: train.jsonl holds one", str(origin), name)
@@ -146,20 +150,20 @@ class _Import:
             }  # fmt: skip
             if self.writer.row("train", row, origin, persona, name):
                 self.learnt.add(key)
-                self.responses.add(text_digest(response))
+                self.responses.add(words_digest(response))
 
     def _answer(
         self, persona: str, stage: str, pattern: str, asked: str, response: str, origin: Origin, name: str
     ) -> None:
         question = text_id("q", asked)
-        self.tested |= {text_digest(asked), text_digest(response)}
+        self.tested |= {words_digest(asked), words_digest(response)}
         known = self.writer.has("questions", question)
         if known or self.writer.row("questions", {"id": question, "topic": pattern, "text": asked}, origin):
             self.writer.row("answers", {"question": question, "stage": stage, "reply": response}, origin, persona, name)
 
     @staticmethod
     def _key(file: AnnotationFile, stage: str, asked: str, response: str) -> str:
-        return text_digest(f"{file.persona}\x1f{stage}\x1f{asked}\x1f{response}")
+        return "\x1f".join((file.persona, stage, words_digest(asked, response)))
 
 
 def _split(text: str) -> SplitReply:
@@ -191,11 +195,12 @@ def load(source: Source, writer: PackWriter, options: Options) -> World:
         )
     stages = options.stages or told_stages(files)
     ids = persona_ids(names)
+    done = _Import(source, writer, stages, ids)
     for name in names:
-        _persona(writer, ids[name], name, stages, files, profiles)
+        done.lived[name] = _persona(writer, ids[name], name, stages, files, profiles)
     for name in profiles.keys() - set(names):
         source.findings.drop("profile of nobody in the annotation", "--profiles", name)
-    _read(_Import(source, writer, stages, ids), files)
+    _read(done, files)
     if not options.stages:
         writer.findings.note(NO_DATES)
     setting = "Personas with their dialogues at the stages of their lives, imported from files of PersLLM's annotation."
@@ -204,7 +209,8 @@ def load(source: Source, writer: PackWriter, options: Options) -> World:
 
 def _persona(
     writer: PackWriter, persona: str, name: str, stages: Sequence[Stage], files: Sequence[AnnotationFile], profiles: Row
-) -> None:
+) -> list[str]:
+    """Write a persona, and return the stages that its files tell."""
     told = {file.stage for file in files if file.persona == name}
     own = [s.id for s in stages if s.id in told] if None not in told and told else [s.id for s in stages]
     profile = profiles.get(name)
@@ -212,6 +218,7 @@ def _persona(
         writer.findings.notice("persona without a profile: `prompt` says name and date alone", name)
         profile = None
     writer.persona(sheet(persona, name, dict.fromkeys(own, profile)), Origin(name))
+    return own
 
 
 def _read(done: _Import, files: Sequence[AnnotationFile]) -> None:

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from persbench.importers.reading import text_lines
+from persbench.importers.reading import read_rows, text_lines
 from persbench.importers.writer import Origin
 from persbench.packs.schema import Stage
 
@@ -33,8 +33,10 @@ MATERIALS: Final[dict[str, MaterialKind]] = {
 NUMERALS: Final = ("I", "II", "III")
 LINES: Final = 5  # of an item, without the empty one
 PREFERENCE_LINES: Final = 3
+HEAD: Final = 5  # rows of a .json file that are looked at, to tell what it is
 GENERAL: Final = frozenset({"general", "ultrachat", "alpaca"})
 _TOKENS: Final = re.compile(r"[^a-z0-9]+")
+TIME_LABEL: Final = re.compile(r"<TIME-[IVX]+>")
 _LABEL: Final = re.compile(r"\A【[^】]*】\s*")
 
 
@@ -117,7 +119,7 @@ def annotation_file(source: Source, name: str, stages: Sequence[str], owner: str
 
 def _kind(source: Source, name: str, tokens: Sequence[str]) -> Kind | None:
     suffix = PurePosixPath(name).suffix.lower()
-    if suffix in {".jsonl", ".json"}:
+    if suffix == ".jsonl" or (suffix == ".json" and _has_dialogues(source, name)):
         return "general" if GENERAL & set(tokens) else "dialogues"
     if suffix != ".txt":
         return None
@@ -131,6 +133,11 @@ def _kind(source: Source, name: str, tokens: Sequence[str]) -> Kind | None:
     if MATERIALS.keys() & set(tokens):
         return "materials"
     return "annotation" if faults else None
+
+
+def _has_dialogues(source: Source, name: str) -> bool:
+    """Whether a file that may hold any JSON begins with dialogues: beside them lie descriptions and settings."""
+    return any("data" in row for _, row in islice(read_rows(source.files[name], name, []), HEAD))
 
 
 def items(lines: Iterable[tuple[int, str]], file: str, findings: Findings) -> Iterator[Item]:
@@ -190,14 +197,24 @@ def unlabelled(text: str) -> str:
     return _LABEL.sub("", text.strip())
 
 
+def labelled(turn: str, stages: Sequence[Stage]) -> tuple[str | None, str]:
+    """Return the stage whose label a turn begins with, and what follows; of labels that begin alike the longest."""
+    text = turn.strip()
+    for one in sorted(stages, key=lambda stage: -len(stage.temporal_label)):
+        if text.startswith(one.temporal_label):
+            return one.id, text.removeprefix(one.temporal_label).strip()
+    return None, text
+
+
 def told_stages(files: Sequence[AnnotationFile]) -> tuple[Stage, ...]:
     """Return the stages that names of files tell, in the order of a life; one where they tell none."""
-    told = [stage for stage in STAGES if any(file.stage == stage for file in files)]
+    told = {file.stage for file in files if file.stage in STAGES}
     if not told:
         return (Stage(id="story", temporal_label="<TIME-I>", year=1, date="the time of the story"),)
     return tuple(
         Stage(id=stage, temporal_label=f"<TIME-{NUMERALS[i]}>", year=i + 1, date=f"the {stage} years")
-        for i, stage in enumerate(told)
+        for i, stage in enumerate(STAGES)  # a label means the same stage whichever of them are there
+        if stage in told
     )
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from persbench.errors import PersbenchError
 from persbench.importers.form import NO_DATES, Format, Options, World, one_stage, sheet
-from persbench.importers.naming import persona_ids, row_id, text_digest, text_id, with_hint
+from persbench.importers.naming import persona_ids, row_id, text_digest, text_id, with_hint, words_digest
 from persbench.importers.writer import Origin
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class _Import:
         """Take questions and answers."""
         topic = _subset(file)
         for origin, role, question, reply, row in self.rows(file):
-            self.tested |= {text_digest(f"{role}\x1f{question}"), text_digest(reply)}
+            self.tested |= {words_digest(role, question), words_digest(reply)}
             asked = text_id("q", question.strip())
             kind = row.get("type")
             known = self.writer.has("questions", asked)
@@ -97,7 +97,7 @@ class _Import:
         """Take what a role says of itself as speech; replies to general instructions have no place in a pack."""
         general = _subset(file) == GENERAL
         for origin, role, question, reply, row in self.rows(file):
-            if self.tested & {text_digest(f"{role}\x1f{question}"), text_digest(reply)}:
+            if self.tested & {words_digest(role, question), words_digest(reply)}:
                 self.source.findings.drop("training row that stands in the test split too", str(origin), role)
             elif general or row.get("type") == GENERAL:
                 why = "training row on a general instruction: no plain answer beside it"

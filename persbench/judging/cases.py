@@ -104,6 +104,7 @@ class ContradictCase:
         line: What was said.
         held_asked: What the earlier line was said to, or the question of the right answer; empty for a profile.
         asked: What the line was said to.
+        fault: Why the dialogue broke off: then nobody is asked, and it is unscored. Empty for a whole one.
     """
 
     id: str
@@ -112,6 +113,7 @@ class ContradictCase:
     line: str
     held_asked: str = ""
     asked: str = ""
+    fault: str = ""
 
 
 Case = SortCase | AgreeCase | RankCase | ResistCase | ContradictCase

@@ -9,6 +9,7 @@ from persbench.errors import Fault, FaultsError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from persbench.judging.cases import Kind
     from persbench.packs.pack import Pack
     from persbench.samples import Row
 
@@ -22,6 +23,14 @@ DIALOGUES: Final = (
 )
 CONVERSATIONS: Final = "persbench_converse"  # two personas; no task of lm-eval, but rows of the same form
 JUDGED_TASKS: Final = (REPLIES, INDUCED, *DIALOGUES, CONVERSATIONS)
+READS: Final[dict[Kind, tuple[str, ...]]] = {
+    "sort": (REPLIES,),
+    "agree": (REPLIES,),
+    "rank": (REPLIES,),
+    "resist": (INDUCED,),
+    "contradict": (*DIALOGUES, CONVERSATIONS),
+}
+"""Kind of judgement -> tasks whose samples it reads."""
 
 
 class Cell(Protocol):
@@ -78,8 +87,10 @@ def _whole(task: str, row: Row) -> bool:
         return False
     if task in (REPLIES, INDUCED):
         return isinstance(row.get("reply"), str)
-    questions, scripts = row.get("questions", []), row.get("transcripts")
+    questions, scripts, faults = row.get("questions", []), row.get("transcripts"), row.get("faults") or {}
     if not isinstance(questions, list) or not all(isinstance(question, str) for question in questions):
+        return False
+    if not isinstance(faults, dict) or not all(isinstance(fault, str) for fault in faults.values()):
         return False
     return isinstance(scripts, dict) and all(
         isinstance(exchanges, list)

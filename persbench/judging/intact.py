@@ -20,6 +20,7 @@ def is_whole(record: JudgedRecord) -> bool:
         and isinstance(record.cases, int)
         and isinstance(record.runs, list)
         and isinstance(record.cells, dict)
+        and all(isinstance(told, str) for told in record.cells.values())
         and all(map(_is_whole_row, record.rows))
     )
 
@@ -34,4 +35,5 @@ def _is_whole_row(row: JudgedRow) -> bool:
         and isinstance(row.place, dict)
         and isinstance(row.left_out, dict)
         and all(isinstance(order[name], int) for order in row.orders for name in ("prompt_tokens", "completion_tokens"))
+        and all(isinstance(order.get("call", ""), str) for order in row.orders)
     )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from persbench import __version__
 from persbench.annotators.prompts import PromptFile, prompt
@@ -15,7 +15,7 @@ from persbench.annotators.spec import FILE_NAME as ANNOTATOR_FILE
 from persbench.annotators.spec import load_annotator
 from persbench.errors import Fault, FaultsError, PersbenchError
 from persbench.packs.complaints import unknown_name, validated
-from persbench.packs.texts import Id, Line, PackModel
+from persbench.packs.texts import Id, Line, PackModel, complaint
 from persbench.packs.yaml_file import read_yaml
 from persbench.provenance import digest, signature
 
@@ -50,6 +50,15 @@ NEEDED: Final[dict[str, tuple[str, ...]]] = {
 _SPEC = re.compile(r"(?:openai|local):")
 
 
+def _even(orders: int) -> int:
+    if orders % 2:
+        raise complaint(
+            "{n} orders leave one without its reverse, so that a leaning to a place stays: give an even number",
+            n=orders,
+        )
+    return orders
+
+
 class JudgeSettings(PackModel):
     """judge.yaml.
 
@@ -57,13 +66,14 @@ class JudgeSettings(PackModel):
         name: How tables call the judge; None for the folder's name.
         annotator: Who answers: a spec, or a folder with annotator.yaml, relative to this file. None where it is bound
             at run time, or by an annotator.yaml in the same folder.
-        orders: In how many orders the replies of a ranking are shown, as far as there are so many.
+        orders: In how many orders the replies of a ranking are shown, as far as there are so many; even, so that each
+            has its reverse beside it.
         longest: Characters; a longer reply is not sent, and stays unscored.
     """
 
     name: Id | None = None
     annotator: Line | None = None
-    orders: int = Field(default=2, ge=2, le=12)
+    orders: Annotated[int, Field(ge=2, le=12), AfterValidator(_even)] = 2
     longest: int = Field(default=12_000, ge=1)
 
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import unicodedata
 from collections import defaultdict
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from persbench.annotators.calls import call_key
 from persbench.annotators.frames import neutral
 from persbench.annotators.parsing import ask_parsed
 from persbench.judging.answers import ranking_parser, schema_for, verdict_parser
@@ -86,11 +88,16 @@ def contradict(
 
     Returns:
         One verdict a case, in order: "consistent" or "contradicts". Two lines are asked in both orders, and are
-        unscored (`split`) where the answers differ.
+        unscored (`split`) where the answers differ. Of a dialogue that broke off nothing is asked (`broken`).
     """
-    found: dict[int, Verdict] = {}
+    found = {
+        i: Verdict(case.id, None, f"the dialogue broke off: {case.fault}", "broken")
+        for i, case in enumerate(cases)
+        if case.fault
+    }
+    progress(len(found))
     for against in ("prompt", "line", "answer"):
-        places = [i for i, case in enumerate(cases) if case.against == against]
+        places = [i for i, case in enumerate(cases) if case.against == against and not case.fault]
         some = [cases[i] for i in places]
         name = f"contradict-{against}"
         if against == "line":
@@ -165,7 +172,7 @@ def _ranked(case: RankCase, order: Sequence[str]) -> Fields:
 def _named(asking: Asking[tuple[tuple[int, ...], ...]], order: tuple[str, ...]) -> Asking[Groups]:
     groups = asking.value
     named = None if groups is None else tuple(tuple(order[number - 1] for number in group) for group in groups)
-    return Asking(order, named, asking.reason, asking.kind, asking.answers)
+    return Asking(order, named, asking.reason, asking.kind, asking.answers, asking.call)
 
 
 def _ranking(case: RankCase, left_out: Mapping[str, str], orders: tuple[Asking[Groups], ...]) -> Ranking:
@@ -198,7 +205,7 @@ def _verdicts(
     by_case: dict[int, list[Asking[str | int]]] = defaultdict(list)
     for (i, way), asking in zip(asked, found, strict=True):
         shown = () if swapped is None else (("held", "line"), ("line", "held"))[way]
-        by_case[i].append(Asking(shown, asking.value, asking.reason, asking.kind, asking.answers))
+        by_case[i].append(replace(asking, shown=shown))
     return [_verdict(case.id, problems[i], tuple(by_case[i])) for i, case in enumerate(cases)]
 
 
@@ -233,8 +240,8 @@ def _ask(judge: Judge, calls: Sequence[Call], parse: Parser[T], progress: Callab
     if not calls:
         return []
     return [
-        Asking((), found.value, found.reason, found.kind, found.answers)
-        for found in ask_parsed(judge.annotator, calls, parse, progress=progress)
+        Asking((), found.value, found.reason, found.kind, found.answers, call_key(judge.annotator.id, call))
+        for call, found in zip(calls, ask_parsed(judge.annotator, calls, parse, progress=progress), strict=True)
     ]
 
 

@@ -42,6 +42,10 @@ class Exam:
         again: Share of pairs that got the same verdict when asked again with another seed; None if none was.
         verdicts: Verdicts asked for, the second asking left out.
         unscored: Of these, how many stayed unscored, by kind.
+        limit: Pairs that were asked about, where that may not have been all; else None.
+        personas: Whom the pairs were of; empty for all of the pack.
+        embedder: Fingerprint of what the trivial judge of that name embedded with; empty where an earlier version kept
+            it with the whole qualification.
     """
 
     kind: Kind
@@ -54,6 +58,14 @@ class Exam:
     again: Interval | None
     verdicts: int
     unscored: dict[str, int]
+    limit: int | None = None
+    personas: tuple[str, ...] = ()
+    embedder: str = ""
+
+    @property
+    def pairs(self) -> int:
+        """Pairs that were asked about."""
+        return self.accuracy.n + self.accuracy.unscored
 
     @property
     def unscored_rate(self) -> float:

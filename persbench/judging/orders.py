@@ -17,13 +17,19 @@ Groups = tuple[tuple[str, ...], ...]
 def orders_of(names: Sequence[str], wanted: int, salt: str) -> list[tuple[str, ...]]:
     """Return different orders of names: a drawn one, the same backwards, and then both with the first put last.
 
-    A name that stands first in one order stands last in the next, so that a leaning to a place cancels.
+    A name that stands first in one order stands last in the next: orders come in pairs, each with its reverse, so that
+    a leaning to a place cancels.
 
     Args:
         names: At least two, all different.
-        wanted: How many; there may be fewer, since n names turned round give 2 n orders.
+        wanted: How many, an even number; there may be fewer, since n names turned round give at most 2 n orders.
         salt: Decides what is drawn, together with the names: the same in every run.
+
+    Raises:
+        ValueError: An odd number, of which one order would have no reverse.
     """
+    if wanted % 2:
+        raise ValueError(f"{wanted} orders: one would have no reverse, and a leaning to a place would stay")
     drawn = sorted(names, key=lambda name: digest([salt, name], 32))
     found: list[tuple[str, ...]] = []
     for turn in range(len(drawn)):

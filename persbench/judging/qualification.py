@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import TypeAdapter
@@ -15,6 +16,7 @@ from persbench.provenance import digest
 from persbench.records import write_atomic
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from persbench.judging.cases import Kind
@@ -48,12 +50,13 @@ class Qualification:
     Attributes:
         judge: `id`, `name`, `annotator` and `signature` (as text).
         pack: `id`, `version` and `hash`.
-        settings: `personas`, `limit`, `repeat`, `seed` and `embedder` (its fingerprint).
-        exams: Kind by kind.
+        settings: `personas`, `limit`, `repeat`, `seed` and `embedder` (its fingerprint) of the newest examination; each
+            exam has its own beside it.
+        exams: Kind by kind, of all examinations together (`merged`).
         built_by: Id of the annotator that wrote the pack, where `persbench build` made it; else None.
-        tokens: Of all prompts and answers.
-        cost: By the prices in annotator.yaml; None if they are not known.
-        made: When, in UTC.
+        tokens: Of all prompts and answers of the newest examination.
+        cost: Likewise, by the prices in annotator.yaml; None if they are not known.
+        made: When that was, in UTC.
         versions: Of persbench and what stands below it.
         format: Of this layout.
     """
@@ -73,7 +76,8 @@ class Qualification:
     def signature(self) -> str:
         """What is printed beside every figure of it."""
         pack = f"{self.pack['id']}-{self.pack['version']}@{self.pack['hash'][:12]}"
-        return f"{self.judge['signature']}|pack:{pack}|embedder:{self.settings.get('embedder')}"
+        embedders = sorted({exam.embedder for exam in self.exams if exam.embedder})
+        return f"{self.judge['signature']}|pack:{pack}|embedder:{'+'.join(embedders) or self.settings.get('embedder')}"
 
     def standing(self, kind: Kind) -> Standing:
         """Return whether the judge qualified in a kind of judgement."""
@@ -84,6 +88,24 @@ class Qualification:
         if failures:
             return Standing(False, f"does not beat judges that read nothing ({'; '.join(failures)})")
         return Standing(True)
+
+
+def merged(old: Qualification, new: Qualification) -> Qualification:
+    """Put two examinations of one judge on one pack together: each exam as it was taken on more pairs, else the newer.
+
+    A part that is examined again later, such as a few pairs or one kind, takes the place of nothing that is more.
+    """
+    exams = {(exam.kind, exam.family): exam for exam in old.exams}
+    for exam in new.exams:
+        before = exams.get((exam.kind, exam.family))
+        if before is None or exam.pairs >= before.pairs:
+            exams[exam.kind, exam.family] = exam
+    order = [(kind, family) for kind, families in EXAMS.items() for family in families]
+    return replace(
+        new,
+        exams=tuple(exams[name] for name in order if name in exams),
+        built_by=new.built_by or old.built_by,
+    )
 
 
 def qualification_path(folder: Path, judge: str, pack_hash: str) -> Path:
@@ -106,6 +128,21 @@ def save_qualification(path: Path, found: Qualification) -> None:
     write_atomic(path, (json.dumps(asdict(found), ensure_ascii=False, allow_nan=False, indent=1) + "\n").encode())
 
 
+def add_qualification(path: Path, found: Qualification) -> Qualification:
+    """Write an examination together with what stands there already; what cannot be read is replaced.
+
+    Returns:
+        Both together.
+
+    Raises:
+        PersbenchError: It cannot be written.
+    """
+    with suppress(PersbenchError):
+        found = merged(load_qualification(path), found)
+    save_qualification(path, found)
+    return found
+
+
 def load_qualification(path: Path) -> Qualification:
     """Read a qualification.
 
@@ -122,6 +159,7 @@ def load_qualification(path: Path) -> Qualification:
             "hash",
         } - found.pack.keys():
             raise ValueError("it does not say whose it is")  # noqa: TRY301
+        found = replace(found, exams=tuple(_whole(exam, found.settings) for exam in found.exams))
         if unknown := [exam.kind for exam in found.exams if exam.family not in EXAMS[exam.kind]]:
             raise ValueError(f"{unknown[0]} has no such exam")  # noqa: TRY301
     except (OSError, ValueError) as error:
@@ -133,11 +171,24 @@ def load_qualification(path: Path) -> Qualification:
     return found
 
 
+def _whole(exam: Exam, settings: Mapping[str, Any]) -> Exam:
+    """Write into an exam of an earlier version what stood beside all of them."""
+    if exam.embedder:
+        return exam
+    limit, personas = settings.get("limit"), settings.get("personas")
+    return replace(
+        exam,
+        limit=limit if isinstance(limit, int) and limit == exam.pairs else None,
+        personas=tuple(map(str, personas)) if isinstance(personas, list | tuple) else (),
+        embedder=str(settings.get("embedder") or ""),
+    )
+
+
 def load_qualifications(*folders: Path) -> tuple[list[Qualification], list[Fault]]:
     """Read every qualification below folders.
 
     Args:
-        folders: Those that are not there hold none. Of two results for one judge and pack the newest counts.
+        folders: Those that are not there hold none. Results for one judge and pack are put together (`merged`).
 
     Returns:
         The readable ones, and a fault for every other file.
@@ -151,8 +202,8 @@ def load_qualifications(*folders: Path) -> tuple[list[Qualification], list[Fault
             faults.append(Fault(path.name, None, str(error)))
             continue
         key = (one.judge["id"], one.pack["hash"])
-        if key not in found or found[key].made < one.made:
-            found[key] = one
+        other = found.get(key)
+        found[key] = one if other is None else merged(*sorted((other, one), key=lambda each: each.made))
     return list(found.values()), faults
 
 

@@ -121,7 +121,10 @@ def qualify(
         with bars(f"{kind}, {family}", cases) as progress:
             first, again = _decided(judge, (kind, family), pairs, pack, settings, progress)
         tokens += sum(found.tokens for found in [*first, *again])
-        exams.append(examined(kind, first, trivial_credits(pairs, embedder), again))
+        exam = examined(kind, first, trivial_credits(pairs, embedder), again)
+        every = authored_pairs(pack, family, personas=settings.personas)
+        limit = len(pairs) if len(pairs) < len(every) else None
+        exams.append(replace(exam, limit=limit, personas=settings.personas, embedder=embedder.fingerprint))
     return Qualification(
         judge={
             "id": judge.id,

@@ -15,7 +15,7 @@ from persbench.scoring.resampling import DRAWS, percentiles, weighted_draws
 from persbench.scoring.stats import RESAMPLES, SEED, Interval, cluster_interval
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping, Sequence
+    from collections.abc import Collection, Hashable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -87,6 +87,7 @@ def bradley_terry(
     rankings: Sequence[Ranking | None],
     clusters: Sequence[Hashable],
     *,
+    due: Sequence[Collection[str]] | None = None,
     prior: float = PRIOR,
     draws: int = DRAWS,
     confidence: float = 0.95,
@@ -102,6 +103,7 @@ def bradley_terry(
         rankings: System -> rank, 1 the best, equal for a tie, shape (rankings,); None where unscored. A ranking need
             not hold all systems.
         clusters: The cluster of each, as a rule its question, shape (rankings,).
+        due: Who was to be ranked in each, shape (rankings,). If None, those who are, and in one that is None everybody.
         prior: Virtual ties between every two systems. With 0 it is the plain maximum, which is not finite where a group
             of systems never lost to the others: then no strength is given.
         draws: Bootstrap draws over clusters.
@@ -110,7 +112,7 @@ def bradley_terry(
 
     Returns:
         System -> strength in nats, sorted by name; `n` counts the rankings in which it met another system, `unscored`
-        those that are None.
+        those in which it was due and met none. Who met nobody has no strength.
 
     Raises:
         ValueError: Lengths differ, a rank is not finite, or `prior` is below 0.
@@ -119,11 +121,12 @@ def bradley_terry(
         raise ValueError(f"{len(rankings)} rankings do not match {len(clusters)} clusters: there must be one each")
     if not prior >= 0:
         raise ValueError(f"a prior of {prior} ties: it must be 0 or more")
-    systems = _systems(rankings)
     met = [(one, cluster) for one, cluster in zip(rankings, clusters, strict=True) if one is not None and len(one) > 1]
-    unscored = sum(one is None for one in rankings)
+    unscored = _unscored(rankings, due)
+    systems = _systems([one for one, _ in met])
+    found = {system: Interval(None, None, None, 0, 0, count) for system, count in sorted(unscored.items())}
     if not met:
-        return {system: Interval(None, None, None, 0, 0, unscored) for system in systems}
+        return found
     wins = np.stack([_wins(one, systems) for one, _ in met])
     size = len(systems)
     virtual = prior / 2 * (1 - np.eye(size))
@@ -133,14 +136,31 @@ def bradley_terry(
 
     value = strengths(np.ones((1, len(met))))[0]
     drawn = weighted_draws(strengths, [cluster for _, cluster in met], draws=draws, seed=seed)
-    found = {}
     for i, system in enumerate(systems):
         own = [cluster for one, cluster in met if system in one]
         ends = percentiles(drawn[:, i], confidence) if drawn.size and np.isfinite(value[i]) else None
         low, high = ends or (None, None)
         strength = float(value[i]) if np.isfinite(value[i]) else None
-        found[system] = Interval(strength, low, high, len(own), len(set(map(repr, own))), unscored)
+        found[system] = Interval(strength, low, high, len(own), len(set(map(repr, own))), unscored[system])
     return found
+
+
+def _unscored(rankings: Sequence[Ranking | None], due: Sequence[Collection[str]] | None) -> dict[str, int]:
+    """Count for each system the rankings in which it was due and met no other.
+
+    Raises:
+        ValueError: There is not one of `due` for each ranking.
+    """
+    if due is None:
+        everybody = _systems(rankings)
+        due = [everybody if one is None else list(one) for one in rankings]
+    if len(due) != len(rankings):
+        raise ValueError(f"{len(rankings)} rankings do not match {len(due)} of who was due: there must be one each")
+    counts = {system: 0 for one, names in zip(rankings, due, strict=True) for system in {*names, *(one or ())}}
+    for one, names in zip(rankings, due, strict=True):
+        for system in set(names):
+            counts[system] += one is None or len(one) < 2 or system not in one  # noqa: PLR2004 - one met nobody
+    return counts
 
 
 def fitted(wins: Wins) -> NDArray[np.float64]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from persbench.errors import PersbenchError
-from persbench.judging.cases import AgreeCase, Case, ContradictCase, Kind, RankCase, ResistCase, SortCase
+from persbench.judging.cases import Against, AgreeCase, Case, ContradictCase, Kind, RankCase, ResistCase, SortCase
 from persbench.judging.fit import CONVERSATIONS, DIALOGUES, INDUCED, REPLIES, require_fit
 from persbench.provenance import digest
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from persbench.judging.fit import Cell
     from persbench.packs.pack import Pack
     from persbench.samples import Row
+
+NOTHING_SAID: Final = "nothing was said"
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,8 @@ class Subject:
     @property
     def key(self) -> str:
         """Digest of all that the judge is told: another reply under the same id is another subject."""
-        content = {name: value for name, value in vars(self.case).items() if name != "id"}
+        # A whole dialogue's keys are those from before there were faults: what was judged then stays judged.
+        content = {k: v for k, v in vars(self.case).items() if k != "id" and (k != "fault" or v)}
         return digest([type(self.case).__name__, self.case.id, {k: _plain(v) for k, v in content.items()}], 32)
 
 
@@ -184,7 +187,9 @@ def _contradicting(cells: Sequence[Cell], pack: Pack, limit: int | None) -> Iter
             held = sheet(pack, row["persona"], row["stage"])
             for script, exchanges in (row.get("transcripts") or {}).items():
                 stem = f"contradict/{row['id']}/{script}/{cell.system}/{task.removeprefix('persbench_')}"
-                for case, against, lines in _lines(stem, exchanges, held, answers):
+                fault = (row.get("faults") or {}).get(script) or ("" if exchanges else NOTHING_SAID)
+                found = _broken(stem, _text(fault), answers) if fault else _lines(stem, exchanges, held, answers)
+                for case, against, lines in found:
                     place = {"dialogue": row["id"], "script": script, "against": against, "lines": lines}
                     yield _subject(row, task, case, (cell.system,), **place)
 
@@ -197,6 +202,15 @@ def _answers(pack: Pack, row: Row) -> dict[str, tuple[str, str]]:
         for question, answer in found.items()
         if answer is not None
     }
+
+
+def _broken(
+    stem: str, fault: str, answers: Mapping[str, tuple[str, str]]
+) -> Iterator[tuple[ContradictCase, str, list[int]]]:
+    """Put one unscored case in place of all lines: who falls silent early would else contradict nothing, and win."""
+    kinds: tuple[Against, ...] = ("prompt", "line", "answer") if answers else ("prompt", "line")
+    for against in kinds:
+        yield ContradictCase(f"{stem}/{against}/broken", against, "", "", fault=fault), against, []
 
 
 def _lines(

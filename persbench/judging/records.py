@@ -14,12 +14,12 @@ from persbench.errors import Fault, PersbenchError
 from persbench.judging.cases import KINDS, Kind
 from persbench.judging.intact import is_whole
 from persbench.judging.verdicts import Ranking, Verdict, consistent
-from persbench.provenance import digest, signature
+from persbench.provenance import signature
 from persbench.records import write_atomic
 from persbench.scoring.consistency import Share, share_consistent
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from persbench.judging.judge import Judge
@@ -48,7 +48,7 @@ class JudgedRow:
         unscored: The same as a word (see `Verdict.kind`); empty if it is scored.
         left_out: Of a ranking: name -> why its reply was not shown.
         orders: Every question that was asked: `shown`, `value`, `reason`, raw `answers`, `prompt_tokens`,
-            `completion_tokens`, `cached`.
+            `completion_tokens`, `cached`, and `call`, the key of the call (earlier versions kept none).
     """
 
     key: str
@@ -67,14 +67,12 @@ class JudgedRow:
     orders: list[dict[str, Any]]
 
     @property
-    def prompt_tokens(self) -> int:
-        """Tokens of all prompts."""
-        return sum(order["prompt_tokens"] for order in self.orders)
-
-    @property
-    def completion_tokens(self) -> int:
-        """Tokens of all answers."""
-        return sum(order["completion_tokens"] for order in self.orders)
+    def spent(self) -> dict[str, tuple[int, int]]:
+        """Call -> tokens of its prompts and of its answers: two rows may rest on one and the same call."""
+        return {
+            order.get("call") or f"{self.key}/{number}": (order["prompt_tokens"], order["completion_tokens"])
+            for number, order in enumerate(self.orders)
+        }
 
 
 @dataclass(frozen=True)
@@ -86,10 +84,12 @@ class JudgedRecord:
         judge: `id`, `name`, `annotator`, `prompt_hash`, `prompts` (name -> version), `orders`, `longest`, `signature`
             (as facts).
         pack: World, version and hash of the pack.
-        cells: `system/persona` -> `cell_digest` of the cell whose replies were judged.
+        cells: `system/persona/task` -> digest of the replies that were judged (`said.said_by`); earlier versions kept
+            `system/persona`, and no digest of replies.
         cases: How many cases the run holds; more than rows if only a part has been judged.
         rows: In the order of their ids.
-        cost: Of all answers, by the prices in annotator.yaml: `amount` and `currency`; None if they are not known.
+        cost: Of all calls, each once, by the prices in annotator.yaml: `amount` and `currency`; None if they are not
+            known.
         runs: What each command did: `started`, `seconds`, `asked`, `cached`, `tokens`, `faults`, `retries`.
         versions: Of persbench and what stands below it.
         built_by: Id of the annotator that wrote the pack, where `persbench build` made it; else None.
@@ -114,14 +114,20 @@ class JudgedRecord:
         return signature(self.judge["signature"] | {"pack": self.pack})
 
     @property
+    def tokens(self) -> tuple[int, int]:
+        """Tokens of all prompts and of all answers, each call once."""
+        return tokens_of(self.rows)
+
+    @property
     def unscored(self) -> int:
         """Cases of the run without a value: unscored, or not judged yet."""
         return self.cases - sum(row.value is not None for row in self.rows)
 
 
-def cell_digest(facts: Mapping[str, Any]) -> str:
-    """Return what tells one cell from another by its signature: parts and anchors of a run may come later."""
-    return digest({name: value for name, value in facts.items() if name not in ("tasks", "anchors")})
+def tokens_of(rows: Iterable[JudgedRow]) -> tuple[int, int]:
+    """Return the tokens of all prompts and of all answers of rows, each call once."""
+    calls = {call: tokens for row in rows for call, tokens in row.spent.items()}
+    return sum(prompt for prompt, _ in calls.values()), sum(answer for _, answer in calls.values())
 
 
 def judge_facts(judge: Judge) -> dict[str, Any]:

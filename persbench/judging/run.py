@@ -20,13 +20,14 @@ from persbench.judging.records import (
     FOLDER,
     JudgedRecord,
     JudgedRow,
-    cell_digest,
     judge_facts,
     load_judged_record,
     record_path,
     row_of,
     save_judged,
+    tokens_of,
 )
+from persbench.judging.said import said_by
 from persbench.provenance import versions
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def _judge_kinds(
         path = record_path(work.run, judge, kind)
         known = _known(path, judge, every, notice)
         missing = _missing(some, known)
-        _count(judge, kind, known)
+        _count(judge, known)
         record = _record(judge, work, kind, every, known, _earlier_runs(path))
         with bars(kind, len(missing)) as progress:
             for start in range(0, len(missing), PIECE):
@@ -189,12 +190,13 @@ def _known(path: Path, judge: Judge, every: Sequence[Subject], notice: Callable[
     return {row.key: row for row in record.rows if row.key in keys}
 
 
-def _count(judge: Judge, kind: Kind, known: Mapping[str, JudgedRow]) -> None:
-    """Count what judgements on record took, since a budget is one for the whole work."""
+def _count(judge: Judge, known: Mapping[str, JudgedRow]) -> None:
+    """Count what judgements on record took, call by call, since a budget is one for the whole work."""
     if isinstance(judge.annotator, CachedAnnotator):
-        for key, row in known.items():
+        for row in known.values():
             if row.value is not None:  # else its answers are asked for again, and counted then
-                judge.annotator.budget.count(f"{kind}/{key}", row.prompt_tokens + row.completion_tokens)
+                for call, tokens in row.spent.items():
+                    judge.annotator.budget.count(call, sum(tokens))
 
 
 def _missing(subjects: Sequence[Subject], known: Mapping[str, JudgedRow]) -> list[Subject]:
@@ -220,14 +222,13 @@ def _record(
     prices = judge.annotator.tally.prices
     cost = None
     if prices is not None:
-        amount = prices.cost(sum(row.prompt_tokens for row in rows), sum(row.completion_tokens for row in rows))
-        cost = {"amount": round(amount, 6), "currency": prices.currency}
+        cost = {"amount": round(prices.cost(*tokens_of(rows)), 6), "currency": prices.currency}
     world = work.pack.world
     return JudgedRecord(
         kind=kind,
         judge=judge_facts(judge),
         pack=f"{world.id}-{world.version}@{work.pack.hash[:12]}",
-        cells={f"{cell.system}/{cell.persona}": cell_digest(cell.signature) for cell in work.cells},
+        cells=dict(sorted(said_by(work.cells, kind))),
         cases=len(every),
         rows=rows,
         cost=cost,

@@ -26,6 +26,7 @@ class Asking(Generic[T]):
         reason: Why there is none.
         kind: `unanswered` or `malformed`; empty if there is a value.
         answers: What was said, a repaired answer last.
+        call: Key of the call; identical questions have one answer, which is paid for once.
     """
 
     shown: tuple[str, ...]
@@ -33,6 +34,7 @@ class Asking(Generic[T]):
     reason: str = ""
     kind: str = ""
     answers: tuple[Answer, ...] = ()
+    call: str = ""
 
     def as_row(self) -> dict[str, Any]:
         """Return it as plain data for a record."""
@@ -45,6 +47,7 @@ class Asking(Generic[T]):
             "prompt_tokens": sum(answer.prompt_tokens for answer in self.answers),
             "completion_tokens": sum(answer.completion_tokens for answer in self.answers),
             "cached": bool(self.answers) and all(answer.cached for answer in self.answers),
+            "call": self.call,
         }
 
 
@@ -57,7 +60,7 @@ class Verdict:
         value: A class or a score; None where it is unscored.
         reason: Why it is unscored, in a sentence; None if it is scored.
         kind: The same as a word to count by: `unanswered`, `malformed`, `split` (the orders disagree), `empty` or
-            `too_long` (the reply; nobody was asked).
+            `too_long` (the reply), or `broken` (the dialogue broke off): of these three nobody was asked.
         orders: Every question that was asked.
     """
 

@@ -24,6 +24,18 @@ VERSION: Final = b"persbench-fingerprint-1"
 SPREAD: Final = 0x9E3779B97F4A7C15 - (1 << 64)
 # What a configuration says of how it was written, not of the model.
 WRITTEN_BY: Final = ("transformers_version", "_name_or_path")
+# The files that a tokenizer of transformers consists of, chat templates among them.
+OF_TOKENIZER: Final = (
+    "tokenizer*",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template*",
+    "additional_chat_templates/*",
+    "vocab*",
+    "merges.txt",
+    "*.model",
+    "*.tiktoken",
+)
 
 
 def model_fingerprint(module: torch.nn.Module) -> str:
@@ -111,6 +123,34 @@ def folder_digest(model: Path | str, revision: str = "main") -> str:
         with path.open("rb") as stream:
             while block := stream.read(WORD_BYTES * CHUNK_WORDS):
                 digest.update(block)
+    return digest.hexdigest()
+
+
+def tokenizer_digest(model: Path | str, revision: str = "main") -> str:
+    """Hash the files of a model's tokenizer, with its chat templates, as they stand on disk.
+
+    The SHA-256 takes in, for every such file (sorted by name), the name, a newline, the length in bytes, a newline, and
+    the bytes.
+
+    Args:
+        model: Folder of a model, or the id of one on a model hub that is in the local cache.
+        revision: Of the hub model.
+
+    Returns:
+        64 hexadecimal digits; those of no file at all if the folder has no tokenizer.
+
+    Raises:
+        PersbenchError: No such folder or cached model, or a file cannot be read.
+    """
+    folder = _local(model, revision)
+    found = {path for pattern in OF_TOKENIZER for path in folder.glob(pattern) if path.is_file()}
+    digest = hashlib.sha256()
+    for name, path in sorted((path.relative_to(folder).as_posix(), path) for path in found):
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise PersbenchError(f"{path} cannot be read ({error.strerror}). Fetch the model again.") from error
+        digest.update(f"{name}\n{len(content)}\n".encode() + content)
     return digest.hexdigest()
 
 

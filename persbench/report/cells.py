@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-import json
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from persbench.errors import Fault, FaultsError, PersbenchError
-from persbench.records import load_record
+from persbench.records import load_record, plain_json
 from persbench.report.duplicates import once_each
+from persbench.report.row_form import require_form
 from persbench.samples import FILLER, Row, sample_row
 from persbench.stock_results import RESULTS, sample_file, stock_signature
+from persbench.visible import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+
+UNREADABLE: Final = (KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError)
+"""What computing raises where a file that somebody else wrote holds something else than persbench writes."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,22 @@ def load_cells(folder: Path) -> tuple[list[Cell], list[Fault]]:
     return once, [*faults, *replaced]
 
 
+@contextmanager
+def computing_from(folder: Path) -> Iterator[None]:
+    """Say which folder is to blame where numbers cannot be computed from what lies in it.
+
+    Raises:
+        PersbenchError: In the place of whatever an item raised that lacks something, or holds what it cannot.
+    """
+    try:
+        yield
+    except UNREADABLE as error:
+        raise PersbenchError(
+            f"{folder}: a record's samples are not as persbench writes them "
+            f"({visible(f'{type(error).__name__}: {error}')}). Take the faulty record out, or run its cell again."
+        ) from error
+
+
 def _stamp(path: Path) -> tuple[int, int]:
     try:
         found = path.stat()
@@ -89,14 +111,22 @@ def _read(folder: Path, stamped: tuple[tuple[Path, int, int], ...]) -> tuple[tup
             if path.parent.name == "records":
                 record = load_record(path)
                 rows = {task: content["samples"] for task, content in record.tasks.items()}
+                require_form(rows, record.signature)
                 signature = _with_tasks(record.signature, record.tasks)
                 made = str(record.run.get("started", ""))
                 cells.append(Cell(record.system, record.persona, signature, rows, made, name, record.not_recomputed))
             elif path.name.startswith(RESULTS):
                 cells += [replace(cell, source=name) for cell in _lm_eval_cells(path)]
-        except (PersbenchError, OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        except PersbenchError as error:
             faults.append(Fault(name, None, f"not a readable result: {error}"))
+        except (OSError, RecursionError, *UNREADABLE) as error:
+            faults.append(Fault(name, None, f"not a readable result: {_told(error)}"))
     return tuple(cells), tuple(faults)
+
+
+def _told(error: BaseException) -> str:
+    """Write what is wrong as one line: a missing field alone would be but its name."""
+    return visible(f"{type(error).__name__}: {error}" if isinstance(error, LookupError) else str(error))
 
 
 def _with_tasks(signature: dict[str, Any], tasks: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -112,7 +142,7 @@ def _lm_eval_cells(results_path: Path) -> Iterator[Cell]:
     Raises:
         PersbenchError: The result names persbench tasks, but their samples were not saved.
     """
-    results = json.loads(results_path.read_text("utf-8"))
+    results = plain_json(results_path.read_text("utf-8"))
     configs = results.get("configs", {})
     stamp = results_path.stem.removeprefix(RESULTS)
     tasks = [name for name in configs if name.startswith("persbench_")]
@@ -121,11 +151,14 @@ def _lm_eval_cells(results_path: Path) -> Iterator[Cell]:
         path = sample_file(results_path, task)
         if not path.exists():
             raise PersbenchError(f"no {path.name} beside it: run lm_eval with --log_samples")
-        for line in path.read_text("utf-8").splitlines():
-            sample = json.loads(line)
+        for line in path.read_text("utf-8").split("\n"):  # other line ends may stand in a reply
+            if not line.strip():
+                continue
+            sample = plain_json(line)
             if sample["doc"].get(FILLER):
                 continue
             row = sample_row(sample)
             by_cell.setdefault((row["system"], row["persona"]), {}).setdefault(task, []).append(row)
     for (system, persona), rows in sorted(by_cell.items()):
+        require_form(rows, {})
         yield Cell(system, persona, stock_signature(results, system, rows), rows, made=stamp)

@@ -8,24 +8,28 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from persbench.errors import Fault, PersbenchError
 from persbench.judging.cases import KINDS
 from persbench.judging.fit import CONVERSATIONS
 from persbench.judging.qualification import NOT_EXAMINED, Standing, is_same_model
-from persbench.judging.records import FOLDER, cell_digest, load_judged_record
+from persbench.judging.records import FOLDER, load_judged_record
+from persbench.judging.said import names_of, said_by, who
 from persbench.report.board import Column, Entry, Line, layout, system_order
 from persbench.report.judged_values import judged_values
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from persbench.judging.cases import Kind
     from persbench.judging.qualification import Qualification
     from persbench.judging.records import JudgedRecord, JudgedRow
     from persbench.report.cells import Cell
+
+    Said = Callable[[Kind], set[tuple[str, str]]]
 
 
 @dataclass(frozen=True)
@@ -96,15 +100,14 @@ def judged_runs(folder: Path, cells: Sequence[Cell]) -> tuple[list[JudgedRun], l
 
     Args:
         folder: What `persbench report` was given.
-        cells: The results below it. Rows about a system and persona that were run again since, or are gone, are left
-            out.
+        cells: The results below it. Rows about replies that have changed since, or are gone, are left out.
 
     Returns:
         One for each judge and run, and a fault for whatever is left out.
     """
     groups: dict[tuple[str, str], list[JudgedRecord]] = defaultdict(list)
     faults: list[Fault] = []
-    known = {(cell.system, cell.persona, cell_digest(cell.signature)) for cell in cells}
+    known: Said = cache(lambda kind: said_by(cells, kind))
     for path in sorted(folder.rglob(f"{FOLDER}/*/*.json")):
         if path.stem in KINDS:
             name = path.relative_to(folder).as_posix()
@@ -117,25 +120,19 @@ def judged_runs(folder: Path, cells: Sequence[Cell]) -> tuple[list[JudgedRun], l
                 continue  # `persbench report conversations` shows these
             run = path.parents[2].relative_to(folder).as_posix()
             groups[record.judge["id"], "" if run == "." else run].append(record)
-            if gone := _gone(record, known):
-                told = f"judged replies that are no longer there ({', '.join(sorted(gone))})"
+            if gone := record.cells.items() - known(record.kind):
+                names = ", ".join(sorted({who(name) for name, _ in gone}))
+                told = f"judged replies that are no longer there as they were ({names})"
                 faults.append(Fault(name, None, told, "`persbench judge` again: it asks about the new ones alone"))
     return [_judged_run(run, records, known) for (_, run), records in sorted(groups.items())], faults
 
 
-def _gone(record: JudgedRecord, known: set[tuple[str, str, str]]) -> set[str]:
-    """Return the `system/persona` of a record whose cell is not there as it was judged."""
-    return {name for name, digest in record.cells.items() if (*name.rsplit("/", 1), digest) not in known}
-
-
-def _judged_run(run: str, records: Sequence[JudgedRecord], known: set[tuple[str, str, str]]) -> JudgedRun:
+def _judged_run(run: str, records: Sequence[JudgedRecord], known: Said) -> JudgedRun:
     first = records[0]
     rows: dict[Kind, tuple[JudgedRow, ...]] = {}
     for record in sorted(records, key=lambda record: KINDS.index(record.kind)):
-        gone = _gone(record, known)
-        rows[record.kind] = tuple(
-            row for row in record.rows if not gone & {f"{system}/{row.persona}" for system in row.systems}
-        )
+        there = {name for name, _ in record.cells.items() & known(record.kind)}
+        rows[record.kind] = tuple(row for row in record.rows if names_of(row) <= there)
     return JudgedRun(
         run=run,
         judge=str(first.judge["name"]),

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from persbench.report.judged import judged_columns
-from persbench.report.table import cell_text, counts, ends, number
+from persbench.report.table import cell_text, counts, csv_name, ends, number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -71,11 +71,9 @@ def csv_judged(tables: Sequence[JudgedTable]) -> str:
                         value = entry.value
                         numbers = ["" if v is None else v for v in (value.mean, value.low, value.high)]
                         marks = [int(not table.is_grey(column)), int(table.took_part)]
-                        names = [line.system, table.found.judge, column.metric]
-                        people = " ".join(line.personas)
-                        writer.writerow(
-                            [*names, *numbers, value.n, value.unscored, people, *marks, table.found.signature]
-                        )
+                        names = [csv_name(line.system), csv_name(table.found.judge), column.metric]
+                        people, facts = csv_name(" ".join(line.personas)), csv_name(table.found.signature)
+                        writer.writerow([*names, *numbers, value.n, value.unscored, people, *marks, facts])
     return stream.getvalue()
 
 

@@ -86,7 +86,8 @@ def _resistance(rows: Rows) -> dict[str, dict[str, Interval]]:
 def _ranks(rows: Rows) -> dict[str, dict[str, Interval]]:
     rankings = [row.value if isinstance(row.value, dict) else None for row in rows["rank"]]
     clusters = [row.cluster for row in rows["rank"]]
-    return {"average_rank": average_ranks(rankings, clusters), "strength": bradley_terry(rankings, clusters)}
+    due = [row.systems for row in rows["rank"]]
+    return {"average_rank": average_ranks(rankings, clusters), "strength": bradley_terry(rankings, clusters, due=due)}
 
 
 def _consistency(rows: Rows) -> dict[str, dict[str, Interval]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,7 @@ def notes_of(cells: Sequence[Cell]) -> list[str]:
             by_task[task] += rows
     found: list[str] = []
     for task, rows in sorted(by_task.items()):
-        found += [f"{task}: {told}" for told in (_dropped(rows), _cut(rows), _broken(rows), _folded(rows)) if told]
+        found += [f"{task}: {told}" for told in (each(rows) for each in EACH) if told]
     return found
 
 
@@ -71,6 +71,15 @@ def _broken(rows: Sequence[Row]) -> str:
     )
 
 
+def _calm(rows: Sequence[Row]) -> str:
+    broken = sum(bool(row.get("calm_fault")) for row in rows)
+    if not broken:
+        return ""
+    return (
+        f"the dialogue without a persona broke off in {broken} of {len(rows)} items, whose drift is unscored from there"
+    )
+
+
 def _folded(rows: Sequence[Row]) -> str:
     folded = sum("folded" in str(row.get("rendering", "")).split("/") for row in rows)
     if not folded:
@@ -78,3 +87,6 @@ def _folded(rows: Sequence[Row]) -> str:
     return (
         f"the model's template takes no system message: it stands in the user's turn in {folded} of {len(rows)} items"
     )
+
+
+EACH: Final = (_dropped, _cut, _broken, _calm, _folded)

@@ -77,6 +77,17 @@ def verdict_lines(found: Qualification) -> list[str]:
     return lines
 
 
+def scope_lines(found: Qualification) -> list[str]:
+    """Say of exams that were taken on part of the pack's pairs which part that was."""
+    parts: dict[str, list[str]] = {}
+    for exam in found.exams:
+        if exam.limit is not None or exam.personas:
+            told = "pairs" if exam.limit is None else f"the first {exam.limit} pairs"
+            told += f" of {', '.join(exam.personas)}" if exam.personas else ""
+            parts.setdefault(told, []).append(f"{exam.kind}: {exam.family}")
+    return [f"examined on {told} alone: {'; '.join(names)}" for told, names in parts.items()]
+
+
 def terminal_qualification(found: Qualification) -> Table:
     """Lay the exams out for a terminal; those that were failed are dim."""
     grid = Table(box=box.HORIZONTALS, pad_edge=False)
@@ -97,7 +108,7 @@ def markdown_qualifications(found: Sequence[Qualification]) -> str:
         blocks += [
             head,
             "\n".join(f"| {' | '.join(row)} |" for row in rows),
-            "\n".join(f"- {line}" for line in verdict_lines(one)),
+            "\n".join(f"- {line}" for line in [*verdict_lines(one), *scope_lines(one)]),
             f"```\n{one.signature}\n```",
         ]
     return "\n\n".join([*blocks, LEGEND]) + "\n"

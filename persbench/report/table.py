@@ -17,6 +17,7 @@ from persbench.provenance import digest
 from persbench.report.board import Column, Entry, Line, columns, signature_lines, table_titles
 from persbench.report.fitting import FittingTable
 from persbench.scoring.sanity import PREFIX
+from persbench.visible import markdown_code, markdown_text, spreadsheet_text, visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -82,8 +83,8 @@ def _sanity_cell(entry: Entry | None, column: Column) -> str:
 
 
 def _label(line: Line, models: int) -> str:
-    name = line.system.removeprefix(PREFIX)
-    return f"{name}\n{line.model}" if models > 1 and line.model else name
+    name = escape(visible(line.system.removeprefix(PREFIX)))
+    return f"{name}\n{escape(visible(line.model))}" if models > 1 and line.model else name
 
 
 def _table(lines: Sequence[Line], table: str, title: str) -> FittingTable[Column]:
@@ -146,9 +147,9 @@ def terminal_board(tables: Tables) -> RenderableType:
         parts += [Text("How to read", style="bold"), Text(LEGEND, style="dim"), Text()]
     noted = note_lines(_signed(tables))
     if noted:
-        parts += [Text("Notes", style="bold"), *[Text(text, overflow="fold") for text in noted], Text()]
+        parts += [Text("Notes", style="bold"), *[Text(visible(text), overflow="fold") for text in noted], Text()]
     parts.append(Text("Signatures", style="bold"))
-    parts += [Text(text, style="dim", overflow="fold") for text in signature_lines(_signed(tables))]
+    parts += [Text(visible(text), style="dim", overflow="fold") for text in signature_lines(_signed(tables))]
     return Group(*parts)
 
 
@@ -199,13 +200,13 @@ def markdown_board(tables: Tables) -> str:
         head = ["system", *[c.name for c in shown]]
         chances = [_chance(rows, c) for c in shown]
         body = [["chance", *map(number, chances)]] if any(chance is not None for chance in chances) else []
-        body += [[line.system, *[_markdown_cell(line, c) for c in shown]] for line in rows]
+        body += [[markdown_text(line.system), *[_markdown_cell(line, c) for c in shown]] for line in rows]
         if several:
             blocks.append(f"**{table_titles()[table]}**")
         blocks.append("\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] + ["---:"] * len(shown), *body]))
     noted = note_lines(_signed(tables))
-    blocks += ["\n".join(f"- {text}" for text in noted)] if noted else []
-    blocks.append("```\n" + "\n".join(signature_lines(_signed(tables))) + "\n```")
+    blocks += ["\n".join(f"- {markdown_text(text)}" for text in noted)] if noted else []
+    blocks.append(markdown_code(signature_lines(_signed(tables))))
     return "\n\n".join(blocks) + "\n"
 
 
@@ -239,5 +240,11 @@ def csv_board(tables: Tables) -> str:
                     row = [value.mean, value.low, value.high, value.n, value.unscored, chance]
                     texts = ["" if v is None else v for v in row]
                     idle = entry.idle if value is entry.value else ""
-                    writer.writerow([line.system, line.model, name, *texts, " ".join(line.personas), idle])
+                    names = [csv_name(line.system), csv_name(line.model), name]
+                    writer.writerow([*names, *texts, csv_name(" ".join(line.personas)), idle])
     return stream.getvalue()
+
+
+def csv_name(name: str) -> str:
+    """Write a name from a record as a field of CSV."""
+    return spreadsheet_text(visible(name))

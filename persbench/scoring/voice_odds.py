@@ -32,8 +32,8 @@ class VoiceOdds:
         authors: Both, sorted.
         accuracy: How well held-out texts are told apart: mean credit, chance 1/2, clustered by group. Near chance the
             two voices cannot be told apart, and log-odds stay near 0 whoever speaks.
-        scale: Log-odds per unit of the classifier's distance.
-        bias: Log-odds of the second author at distance 0.
+        scale: Log-odds per unit of the classifier's distance; 0 where held-out texts lie on the wrong sides.
+        bias: Log-odds of the second author at distance 0; 0 likewise.
     """
 
     def __init__(self, rows: Iterable[tuple[str, str, str]], *, folds: int = FOLDS, seed: int = SEED) -> None:
@@ -69,7 +69,14 @@ class VoiceOdds:
             [0.5 if d == 0 else float((d > 0) == is_second) for d, is_second in zip(held_out, second, strict=True)],
             [row.question for row in listed],
         )
-        self.scale, self.bias = platt(np.array(held_out), np.array(second))
+        scale, bias = platt(np.array(held_out), np.array(second))
+        # A fit that falls with the distance would give every text to the other author: then nothing tells them apart.
+        self.scale, self.bias = (scale, bias) if scale > 0 else (0.0, 0.0)
+
+    @property
+    def tells(self) -> bool:
+        """Whether held-out texts were told apart at all; else all log-odds are 0."""
+        return self.scale > 0
 
     def log_odds(self, text: str, author: str) -> float | None:
         """Log-odds (nats) that `author` rather than the other wrote a text that is none of the rows.

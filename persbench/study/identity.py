@@ -7,15 +7,16 @@ import hashlib
 import json
 import re
 import secrets
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from persbench import __version__
 from persbench.study.refusals import StudyStoreError
+from persbench.study.tables import added_later
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from persbench.study.database import Database
+    from persbench.study.database import Database, Reader
     from persbench.study.settings import StudySettings
 
 _TOKEN_BYTES: Final = 20
@@ -27,6 +28,8 @@ _ALIKE: Final = str.maketrans("018", "olb")
 
 def enter(database: Database, study: StudySettings, facts: Mapping[str, str], now: float) -> None:
     """Write the settings into a new database, or hold them against those of an old one; within `writing`.
+
+    Limits and consent may change: what they were stays, and what they are is added.
 
     Raises:
         StudyStoreError: It is another study; says what differs.
@@ -49,6 +52,20 @@ def enter(database: Database, study: StudySettings, facts: Mapping[str, str], no
             "back, or choose another --out."
         )
     database.add("INSERT OR IGNORE INTO consents (version, text) VALUES (?, ?)", study.consent_version, study.consent)
+    for statement in added_later():
+        database.add(statement)
+    limits = study.limits.model_dump(mode="json")
+    if limits != limits_in(database):
+        database.add("INSERT INTO limits (settings, at) VALUES (?, ?)", json.dumps(limits), now)
+
+
+def limits_in(database: Reader) -> dict[str, Any] | None:
+    """Return the limits that were set last, as plain data; None where none are kept, as by earlier versions."""
+    if database.row("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'limits'") is None:
+        return None
+    row = database.row("SELECT settings FROM limits ORDER BY id DESC LIMIT 1")
+    found: dict[str, Any] | None = None if row is None else json.loads(row[0])
+    return found
 
 
 def new_token() -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from persbench.study.database import database_in, snapshot
+from persbench.study.identity import limits_in
 from persbench.study.refusals import StudyStoreError
 from persbench.study.rows import pairs_of, tasks_of
 from persbench.study.settings import StudySettings
@@ -56,7 +57,7 @@ class StudyData:
     """A study as it stands.
 
     Attributes:
-        settings: As first opened; consent and limits may have changed since.
+        settings: As first opened, with the limits that were set last; the consent may have changed since.
         facts: What else decided what raters met.
         version: Of persbench, when it was first opened.
         raters: All who have not withdrawn, in the order in which they came.
@@ -92,8 +93,9 @@ def read_study(folder: Path) -> StudyData:
         try:
             if row is None:
                 raise StudyStoreError(f"{path} holds no study yet: `persbench study serve STUDY.yaml --out {folder}`.")
-            settings = StudySettings.model_validate(json.loads(row[0]))
-        except (ValidationError, ValueError) as error:
+            content = json.loads(row[0])
+            settings = StudySettings.model_validate(content | {"limits": limits_in(reader) or content["limits"]})
+        except (ValidationError, ValueError, KeyError, TypeError) as error:
             raise StudyStoreError(
                 f"{path}: its settings are not those of a study ({str(error).splitlines()[0]}). Use the version of "
                 "persbench that wrote it."

@@ -34,7 +34,7 @@ class SystemLine:
     Attributes:
         system: Its name in the settings.
         ratings: Scale to mean over conversations, 1 to its highest point.
-        wins: Share of comparisons in which it was preferred, a tie counting half; None where it was in none.
+        wins: Share of comparisons in which it was preferred, a tie counting half; None where it was due in none.
         strength: Bradley-Terry strength in nats; likewise.
         conversations: Conversations in which something was said.
         turns: Median of the rater's messages that got a reply.
@@ -62,7 +62,7 @@ class StudyReport:
         alphas: Scale to Krippendorff's alpha (ordinal) over system and part.
         versus: (system, other) to how often it was preferred to it, neither, and how often the other was.
         later: Share of comparisons, ties half, won by the partner met later; 0.5 where order does not matter.
-        unanswered: Comparisons that were due and have no answer.
+        unanswered: Comparisons that were due and have no answer, those of raters under way among them.
         steps: In order.
         withdrawn: Raters who have withdrawn; nothing of theirs is in any number.
         minutes: Median over raters who finished, consent to last event.
@@ -106,7 +106,8 @@ def study_report(data: StudyData, *, now: float | None = None) -> StudyReport:
     now = time.time() if now is None else now
     compared = _comparisons(data)
     clusters = [one.rater for one in compared]
-    strengths = bradley_terry([one.ranking for one in compared], clusters)
+    due = [(one.first, one.second) for one in compared]
+    strengths = bradley_terry([one.ranking for one in compared], clusters, due=due)
     rated = _ratings(data)
     spent = [rater.seconds / MINUTE for rater in data.raters if rater.seconds is not None]
     return StudyReport(
@@ -136,7 +137,7 @@ def _line(
     for scale, rows in rated.items():
         own = [(value, rater) for value, unit, rater in rows if unit[0] == system]
         ratings[scale] = cluster_interval([value for value, _ in own], [rater for _, rater in own])
-    met = any(one.score is not None and system in (one.first, one.second) for one in compared)
+    met = any(system in (one.first, one.second) for one in compared)
     return SystemLine(
         system=system,
         ratings=ratings,
@@ -161,13 +162,16 @@ def _ratings(data: StudyData) -> dict[str, list[_Rated]]:
 
 
 def _comparisons(data: StudyData) -> list[_Comparison]:
-    """Every comparison that was due: both conversations are over and rated."""
+    """Every comparison that was due: something was said in both conversations.
+
+    Whether they were rated does not matter: a system that drives raters away before that could else not lose.
+    """
     found = []
     for rater in data.raters:
         tasks = {task.position: task for task in rater.tasks}
         for pair in rater.pairs:
             first, second = tasks[pair.first], tasks[pair.second]
-            if first.ratings and second.ratings:
+            if first.messages and second.messages:
                 score = None if pair.choice is None else {"a": 0.0, "b": 1.0, "tie": 0.5}[pair.choice]
                 found.append(_Comparison(rater.pseudonym, first.system, second.system, score))
     return found

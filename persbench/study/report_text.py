@@ -24,7 +24,8 @@ RATINGS: Final = (
     "Mean over conversations [95% interval, bootstrap over raters; - where there is none, as from a single rater]. "
     "n: conversations rated; unscored: conversations held and not rated, which count neither for nor against. "
     "wins: share of comparisons in which it was preferred, a tie counting half; strength: log odds of being preferred "
-    "to a system of average strength (Bradley-Terry, one virtual tie for every two systems)."
+    "to a system of average strength (Bradley-Terry, one virtual tie for every two systems); unscored of both: "
+    "comparisons of two conversations held that have no answer."
 )
 ALPHA: Final = (
     "Krippendorff's alpha (ordinal) over system and persona: 1 where raters agree, 0 where they do as by chance. Each "

@@ -51,6 +51,9 @@ CREATE TABLE preferences (
     choice TEXT NOT NULL CHECK (choice IN ('a', 'b', 'tie'))
 ) STRICT;
 """
+_LIMITS: Final = (
+    "CREATE TABLE IF NOT EXISTS limits (id INTEGER PRIMARY KEY, settings TEXT NOT NULL, at REAL NOT NULL) STRICT;"
+)
 _KEPT: Final = ("study", "consents", "raters", "events", "places", "tasks", "pairs", "endings")
 # What a withdrawn rater has said and judged goes; that there was one stays.
 _ERASED: Final = {
@@ -63,6 +66,7 @@ _ERASED: Final = {
 def statements() -> Iterator[str]:
     """Yield the statements that make an empty database, one by one, for a single transaction."""
     yield from (f"{table.strip()};" for table in _TABLES.split(";") if table.strip())
+    yield from added_later()
     for table in (*_KEPT, *_ERASED):
         yield _refusing(table, "UPDATE")
     for table in _KEPT:
@@ -72,7 +76,15 @@ def statements() -> Iterator[str]:
         yield _refusing(table, "DELETE", f"WHEN NOT EXISTS ({withdrawn})")
 
 
+def added_later() -> Iterator[str]:
+    """Yield the statements that make what databases of earlier versions lack; where it is there they do nothing."""
+    yield _LIMITS
+    yield _refusing("limits", "UPDATE")
+    yield _refusing("limits", "DELETE")
+
+
 def _refusing(table: str, change: str, unless: str = "") -> str:
     """Write a trigger that keeps rows as they are, even from a mistake of this program."""
     name = f"{table}_no_{change.lower()}"
-    return f"CREATE TRIGGER {name} BEFORE {change} ON {table} {unless} BEGIN SELECT RAISE(ABORT, 'only added'); END"
+    act = "BEGIN SELECT RAISE(ABORT, 'only added'); END"
+    return f"CREATE TRIGGER IF NOT EXISTS {name} BEFORE {change} ON {table} {unless} {act}"

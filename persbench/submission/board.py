@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from persbench.errors import PersbenchError
 from persbench.provenance import digest
-from persbench.records import OF_THE_PART, packed, record_name, write_atomic
+from persbench.records import OF_THE_PART, load_record, packed, record_name, write_new
 from persbench.scoring.sanity import PREFIX
 from persbench.submission.findings import COPIES, SETTINGS, Findings, named, plain
 from persbench.submission.form import record_of
@@ -170,7 +170,7 @@ def place_of(folder: Path, record: CellRecord) -> Path:
     """Return where a record goes: a folder of its evaluation, so that nothing is ever replaced.
 
     Raises:
-        PersbenchError: Something else stands there.
+        PersbenchError: The record stands there already, or something else stands in its place.
     """
     name = _GROUP.sub("-", record.system.lower()).strip("-")
     group = f"{name}-{shared_digest(record)}"
@@ -178,9 +178,21 @@ def place_of(folder: Path, record: CellRecord) -> Path:
     if not taken.exists():
         return taken
     apart = folder / f"{group}-{record.key[:8]}" / "records" / taken.name
+    for path in (taken, apart):
+        if path.exists() and _key_of(path) == record.key:
+            raise PersbenchError(
+                f"{path} is this very record: it was submitted before, or just now by another command."
+            )
     if apart.exists():
         raise PersbenchError(f"{apart} stands there already and is another record: move it away first.")
     return apart
+
+
+def _key_of(path: Path) -> str | None:
+    try:
+        return load_record(path).key
+    except PersbenchError:  # whoever reads the board says so
+        return None
 
 
 def store(folder: Path, records: Sequence[CellRecord]) -> list[Path]:
@@ -192,8 +204,9 @@ def store(folder: Path, records: Sequence[CellRecord]) -> list[Path]:
     paths: list[Path] = []
     try:
         for record in records:
-            path = place_of(folder, record)
-            write_atomic(path, packed(record))
+            path, content = place_of(folder, record), packed(record)
+            while not write_new(path, content):  # another submission took the place in this moment
+                path = place_of(folder, record)
             paths.append(path)
     except PersbenchError:
         for path in paths:

@@ -18,7 +18,17 @@ if TYPE_CHECKING:
     from persbench.samples import Row
 
 MOST_SAMPLES: Final = 20_000
-NEVER_NULL: Final = ("branches", "probes", "transcripts", "faults", "dropped_turns", "reply", "replies", "chosen")
+NEVER_NULL: Final = (
+    "branches",
+    "probes",
+    "transcripts",
+    "faults",
+    "calm_fault",
+    "dropped_turns",
+    "reply",
+    "replies",
+    "chosen",
+)
 """Fields that a sample has or has not; those that may be null say that something has no value."""
 _MOST_FACTS: Final = 60
 _DEEPEST: Final = 8
@@ -88,6 +98,7 @@ class _Sample(_Form):
     analysis: Text | None = None
     analyses: list[Text | None] | None = None
     faults: dict[Name, Text] | None = None
+    calm_fault: Text | None = None
     dropped_turns: dict[Name, int] | None = None
     left_out: int | None = None
     chosen: list[int | None] | None = None

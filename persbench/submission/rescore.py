@@ -1,7 +1,8 @@
 """Records of an earlier version of a task, scored by the present one from what they hold: no model is asked again.
 
 That is right where a version changed how answers are counted, and not what is asked: the documents are held against the
-pack as those of a submission are, and a record whose answers do not fit them is refused.
+pack as those of a submission are, and a record whose answers do not fit them is refused. What answers are counted by,
+cluster and chance levels, is the pack's.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 RESCORED = "rescored"
 """What `run` says of a record that was scored again: task name -> the version it was made with."""
+COUNTED_BY = ("cluster", "chance")
+"""What says how an answer is counted, and nothing of what was asked."""
 
 
 def rescored(record: CellRecord, rows: dict[str, list[Row]], examiner: Examiner) -> tuple[CellRecord, int]:
@@ -38,7 +41,8 @@ def rescored(record: CellRecord, rows: dict[str, list[Row]], examiner: Examiner)
         examiner: Knows pack and tasks.
 
     Returns:
-        The record with present versions, and how many values changed; the same record and 0 if there was nothing to do.
+        The record with present versions, and how many values changed, a sample that is counted by another cluster or
+        chance level as one; the same record and 0 if there was nothing to do.
 
     Raises:
         PersbenchError: It is of another pack, knows a task that is not here, or holds answers that do not fit.
@@ -59,8 +63,7 @@ def rescored(record: CellRecord, rows: dict[str, list[Row]], examiner: Examiner)
             continue
         earlier[name] = f"{content['version']}@{content['hash'][:6]}"
         samples = _scored(record, name, rows[name], examiner)
-        pairs = zip(rows[name], samples, strict=True)
-        changed += sum(old["metrics"].get(key) != new for old, row in pairs for key, new in row["metrics"].items())
+        changed += sum(_changed(old, row) for old, row in zip(rows[name], samples, strict=True))
         tasks[name] = {"version": file.version, "hash": file.hash, "samples": samples}
     if not earlier:
         return record, 0
@@ -75,6 +78,12 @@ def rescored_before(record: CellRecord) -> dict[str, str]:
     return {str(name): str(was) for name, was in said.items()} if isinstance(said, dict) else {}
 
 
+def _changed(old: Row, row: Row) -> int:
+    """Count the values of a sample that are others now; what it is counted by is one of them."""
+    values = sum(old["metrics"].get(key) != new for key, new in row["metrics"].items())
+    return int(values + any(old[key] != row[key] for key in COUNTED_BY))
+
+
 def _scored(record: CellRecord, name: str, rows: Sequence[Row], examiner: Examiner) -> list[Row]:
     task = examiner.task(name)
     documents = examiner.documents(name, record.persona)
@@ -86,10 +95,11 @@ def _scored(record: CellRecord, name: str, rows: Sequence[Row], examiner: Examin
             raise PersbenchError(f"{name} was scored with the embedder {plain(embedder)}: name it with --embedder.")
         examiner.scored_with(task, embedder)
     findings, found = Findings(), []
-    for row in rows:
-        if row["id"] not in documents:
-            findings.add(name, f"{plain(row['id'])} is not in the pack")
+    for held in rows:
+        if held["id"] not in documents:
+            findings.add(name, f"{plain(held['id'])} is not in the pack")
             continue
+        row = held | {key: documents[held["id"]][key] for key in COUNTED_BY}
         before, where = findings.total, plain(row["id"])
 
         def note(told: str, where: str = where) -> None:

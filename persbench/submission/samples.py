@@ -40,6 +40,7 @@ def fields_of(task: PersonaTask, document: Document) -> tuple[set[str], set[str]
     may = set(EVERYWHERE)
     if isinstance(task, LiveTask):
         must |= {"transcripts", "faults", "dropped_turns"}
+        may |= {"calm_fault"}
     if isinstance(task, TwinTask):
         return must | {"replies", "chosen"}, may | {"analyses"}
     if isinstance(task, ChoiceTask):

@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.pytorch_utils import Conv1D
 
 from persbench.errors import PersbenchError
-from persbench.models.fingerprint import folder_digest
+from persbench.models.fingerprint import folder_digest, tokenizer_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,12 +33,14 @@ class Base:
         name: Hub id, or the folder's name.
         source: Hub id or folder.
         digest: See `persbench.models.fingerprint.folder_digest`.
+        tokenizer_digest: See `persbench.models.fingerprint.tokenizer_digest`.
         form: `folded` where the chat template takes no system message, which then opens the user's turn.
     """
 
     name: str
     source: str
     digest: str
+    tokenizer_digest: str
     tokenizer: Any
     form: Form
     _model: Any = field(default=None, repr=False)
@@ -90,9 +92,9 @@ def load_base(source: str | Path) -> Base:
     except (OSError, ValueError, KeyError) as error:
         raise _unloadable(spec, error) from error
     form = chat_form(tokenizer, spec)
-    base = Base(folder.resolve().name if folder.is_dir() else spec, spec, "", tokenizer, form)
+    base = Base(folder.resolve().name if folder.is_dir() else spec, spec, "", "", tokenizer, form)
     base.model  # noqa: B018 - a hub model comes into the cache, where the digest reads it
-    base.digest = folder_digest(spec)
+    base.digest, base.tokenizer_digest = folder_digest(spec), tokenizer_digest(spec)
     return base
 
 
@@ -114,10 +116,11 @@ def _unloadable(spec: str, error: Exception) -> PersbenchError:
 
 
 def chat_form(tokenizer: Any, name: str) -> Form:
-    """Find out in which form the chat template takes a system message.
+    """Find out in which form the chat template takes a system message, and see that replies are trained as evaluated.
 
     Raises:
-        PersbenchError: There is no template, or it loses what is said even with the system text in the user's turn.
+        PersbenchError: There is no template; it loses what is said even with the system text in the user's turn; or it
+            puts something between the place where a reply is asked for and the reply.
     """
     if not getattr(tokenizer, "chat_template", None):
         raise PersbenchError(
@@ -130,11 +133,32 @@ def chat_form(tokenizer: Any, name: str) -> Form:
         said: list[Message] = [{"role": "system", "content": system}, *turns]
         try:
             text = tokenizer.apply_chat_template(formed(said, form), tokenize=False)
+            opened = tokenizer.apply_chat_template(formed(said[:-1], form), tokenize=False, add_generation_prompt=True)
         except (TemplateError, ValueError):  # a template may refuse a system message
             continue
         if all(part in text for part in PROBE):
+            _require_same_turn(name, text, opened)
             return form
     raise PersbenchError(f"the chat template of {name!r} drops part of a dialogue: give the model another template.")
+
+
+def _require_same_turn(name: str, text: str, opened: str) -> None:
+    """Refuse a template that writes the last reply otherwise than it asks for one.
+
+    Training renders a whole dialogue; evaluation opens the assistant's turn and lets the reply follow. A template that
+    begins a finished reply with an empty `<think>` block would have that block learnt, and nobody would ask for it.
+    """
+    if text.startswith(opened + PROBE[-1]):
+        return
+    alike = next((i for i, (a, b) in enumerate(zip(text, opened, strict=False)) if a != b), min(len(text), len(opened)))
+    asked, written = opened[alike:], text[alike:].partition(PROBE[-1])[0]
+    raise PersbenchError(
+        f"the chat template of {name!r} writes a reply otherwise than it asks for one: in a finished dialogue "
+        f"{written!r} stands before the assistant's reply where the generation prompt has {asked!r}. A persona would "
+        "be trained in another form than it is evaluated in. Change the template in a copy of the model's folder so "
+        "that a reply follows the generation prompt directly (a <think> block: in both or in neither), or take another "
+        "base model."
+    )
 
 
 def formed(messages: Sequence[Message], form: Form) -> list[Message]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import platform
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -78,6 +77,8 @@ class Card(BaseModel):
     """Everything about one training; `key` decides whether another one would be the same.
 
     Attributes:
+        tokenizer_digest: Of the base's tokenizer and chat template.
+        trainer: Version of the trainer's code.
         weights: `adapter`, or `model` where all weights were tuned and saved.
         settings: The recipe, with all that it inherits and all that was computed.
         form: `folded` where the base's chat template takes no system message.
@@ -99,6 +100,8 @@ class Card(BaseModel):
     max_steps: int | None
     speaks: CardSpeaks
     base: CardBase
+    tokenizer_digest: str
+    trainer: int
     weights: Literal["adapter", "model"]
     form: Literal["chat", "folded"]
     pack_hash: str
@@ -123,16 +126,6 @@ def versions() -> dict[str, str]:
 def write_card(card: Card, folder: Path) -> None:
     """Write card.json."""
     (folder / CARD).write_text(card.model_dump_json(indent=1) + "\n", encoding="utf-8")
-
-
-def stored_key(folder: Path) -> str | None:
-    """Return the key in a folder's card; None if there is no readable one."""
-    try:
-        data = json.loads((folder / CARD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    key = data.get("key") if isinstance(data, dict) and data.get("format") == FORMAT else None
-    return key if isinstance(key, str) else None
 
 
 def losses_csv(histories: Mapping[str, Iterable[Mapping[str, Any]]]) -> str:

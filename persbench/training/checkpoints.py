@@ -46,7 +46,14 @@ class Checkpointed:
         """Write none: card.json says more."""
 
     def create_optimizer(self, *args: Any, **more: Any) -> Any:
-        """Make the optimiser; a loaded checkpoint may just have made trainable what is not trained."""
+        """Make the optimiser; a loaded checkpoint may just have made trainable what is not trained.
+
+        In DPO this does not last: after every forward pass of the reference TRL's `use_adapter` calls PEFT's
+        `set_adapter`, which makes all of the adapter trainable, the choice of rows too. No optimiser holds the choice,
+        so it stays as it is; but from then on its gradient counts in the norm that the recipe's `clip` limits, and DPO
+        is clipped more often than by what it trains alone. Left so while the recipes are frozen: to mend it would
+        change the weights of `persllm` (and `identity.TRAINER` with them).
+        """
         freeze_choice(self.model)
         return super().create_optimizer(*args, **more)  # type: ignore[misc]
 

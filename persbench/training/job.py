@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from persbench.data.guard import Learnt, refuse_leaks
 from persbench.models.embedder import default_embedder
-from persbench.provenance import digest
 from persbench.retrieval import TextMemory
 from persbench.training.examples import examples_of, settled
 from persbench.training.preferences import preferences_of
@@ -24,10 +23,12 @@ if TYPE_CHECKING:
 
     from persbench.packs.pack import Pack
     from persbench.scoring.overlap import Embedder
-    from persbench.training.base import Base
     from persbench.training.preferences import Preference
     from persbench.training.recipe import Recipe
     from persbench.training.rows import Example
+
+
+_BEFORE = "a turn before its reply"
 
 
 class Remembering:
@@ -88,20 +89,6 @@ class Job:
             told.update(json.dumps(row, ensure_ascii=False, sort_keys=True).encode() + b"\n")
         return told.hexdigest()
 
-    def key(self, base: Base) -> str:
-        """Return what decides the weights that come out: equal keys, equal training."""
-        return digest(
-            {
-                "recipe": self.recipe.digest,
-                "data": self.data_hash,
-                "labels": list(self.labels),
-                "base": base.digest,
-                "seed": self.seed,
-                "max_steps": self.max_steps,
-            },
-            64,
-        )
-
 
 def job_of(
     pack: Pack, persona: str, recipe: Recipe, *, seed: int | None, max_steps: int | None, embedder: Embedder
@@ -142,7 +129,11 @@ def job_of(
 
 
 def _learnt(examples: Sequence[Example], preferences: Sequence[Preference]) -> list[Learnt]:
-    texts = [Learnt(example.completion, example.origin) for example in examples]
+    texts: list[Learnt] = []
+    for example in examples:
+        texts.append(Learnt(example.completion, example.origin))
+        texts += [Learnt(turn["content"], example.origin, _BEFORE) for turn in example.turns]
     for preference in preferences:
+        texts += [Learnt(turn["content"], preference.origins[0], _BEFORE) for turn in preference.turns]
         texts += [Learnt(preference.chosen, preference.origins[0]), Learnt(preference.rejected, preference.origins[1])]
     return texts

@@ -40,6 +40,11 @@ class Machine:
         """Whether this process writes results and speaks to the user."""
         return self.rank == 0
 
+    @property
+    def arithmetic(self) -> str:
+        """In which arithmetic it computes, as cards say it."""
+        return "bfloat16 products, float32 weights" if self.bf16 else "float32"
+
     def wait(self) -> None:
         """Wait for all processes."""
         if self.processes > 1:

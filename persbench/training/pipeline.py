@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from contextlib import contextmanager, suppress
@@ -17,7 +16,6 @@ from persbench.models.fetch import fetch_model
 from persbench.models.finished import install, staging
 from persbench.packs.bundled import resolve_pack
 from persbench.packs.load import load_pack
-from persbench.records import write_atomic
 from persbench.training.base import load_base
 from persbench.training.card import (
     LOSSES,
@@ -25,11 +23,11 @@ from persbench.training.card import (
     PhaseFacts,
     losses_csv,
     steps_of_history,
-    stored_key,
     versions,
     write_card,
 )
 from persbench.training.checkpoints import saving
+from persbench.training.identity import TRAINER, claim, decided_by, finished, key_of
 from persbench.training.job import Remembering, job_of
 from persbench.training.machine import launch_notice, machine_of
 from persbench.training.prepared import Prepared
@@ -44,6 +42,7 @@ if TYPE_CHECKING:
 
     from persbench.scoring.overlap import Embedder
     from persbench.training.base import Base
+    from persbench.training.identity import Decided
     from persbench.training.job import Job
     from persbench.training.machine import Machine
     from persbench.training.progress import Report
@@ -126,41 +125,31 @@ def train(
             for name in names
         ]
         base = load_base(settings.base or fetch_model())
-        keys = [job.key(base) for job in jobs]
-        done = [_finished(settings.out / job.persona, key) for job, key in zip(jobs, keys, strict=True)]
+        wanted = [decided_by(job, base, machine) for job in jobs]
+        done = [finished(settings.out / job.persona, decided) for job, decided in zip(jobs, wanted, strict=True)]
         machine.wait()
-        for job, key, finished in zip(jobs, keys, done, strict=True):
-            if finished:
+        for job, decided, is_done in zip(jobs, wanted, done, strict=True):
+            if is_done:
                 report.notice(f"{job.persona} is trained already")
             else:
-                _train_one(job, key, base, machine, settings, report, callbacks)
+                _train_one(job, decided, base, machine, settings, report, callbacks)
             report.persona_done()
     return [settings.out / name for name in names]
 
 
-def _finished(final: Path, key: str) -> bool:
-    """Say whether a persona's folder is there.
-
-    Raises:
-        PersbenchError: It is, and is of another training.
-    """
-    if not final.exists():
-        return False
-    found = stored_key(final)
-    if found == key:
-        return True
-    what = "holds something that persbench did not train" if found is None else "was trained with other settings"
-    raise PersbenchError(
-        f"{final} {what} (recipe, data, base model, seed or number of steps): name another --out, or remove the folder."
-    )
-
-
 def _train_one(
-    job: Job, key: str, base: Base, machine: Machine, settings: TrainSettings, report: Report, callbacks: Sequence[Any]
+    job: Job,
+    decided: Decided,
+    base: Base,
+    machine: Machine,
+    settings: TrainSettings,
+    report: Report,
+    callbacks: Sequence[Any],
 ) -> None:
     work = settings.out / WORK / job.persona
     started = time.monotonic()
-    with _alone(work, key, machine):
+    with _alone(work, decided, machine):
+        key = key_of(decided)
         run = Run(job, base, Prepared(job, base), machine, work, key, settings.save_every, report, callbacks)
         checkpoint, resumed = None, False
         histories: dict[str, list[dict[str, Any]]] = {}
@@ -175,7 +164,7 @@ def _train_one(
 
 
 @contextmanager
-def _alone(work: Path, key: str, machine: Machine) -> Iterator[None]:
+def _alone(work: Path, decided: Decided, machine: Machine) -> Iterator[None]:
     """Hold a persona's working folder, so that no two trainings write into it.
 
     Raises:
@@ -196,25 +185,11 @@ def _alone(work: Path, key: str, machine: Machine) -> Iterator[None]:
     except OSError as error:
         raise PersbenchError(f"{work.parent} cannot be written ({error.strerror}): name another --out.") from error
     try:
-        _claim(work, key)
+        claim(work, decided)
         machine.wait()
         yield
     finally:
         lock.release()
-
-
-def _claim(work: Path, key: str) -> None:
-    note = work / "job.json"
-    try:
-        found = json.loads(note.read_text(encoding="utf-8")).get("key")
-    except (OSError, ValueError, AttributeError):
-        found = None
-    if found not in (None, key):
-        raise PersbenchError(
-            f"{work} holds an unfinished training with other settings (recipe, data, base model, seed or number of "
-            "steps): name another --out, or remove that folder."
-        )
-    write_atomic(note, json.dumps({"key": key}).encode())
 
 
 def _card(run: Run, histories: dict[str, list[dict[str, Any]]], seconds: float, resumed: bool) -> Card:
@@ -240,6 +215,8 @@ def _card(run: Run, histories: dict[str, list[dict[str, Any]]], seconds: float, 
         max_steps=job.max_steps,
         speaks=CardSpeaks(analysis=speaks.analysis, temporal=speaks.temporal, labels=job.labels),
         base=CardBase(name=base.name, digest=base.digest, vocab_size=base.vocab_size),
+        tokenizer_digest=base.tokenizer_digest,
+        trainer=TRAINER,
         weights="model" if job.recipe.full else "adapter",
         form=base.form,
         pack_hash=job.pack_hash,
@@ -248,7 +225,7 @@ def _card(run: Run, histories: dict[str, list[dict[str, Any]]], seconds: float, 
         phases=facts,
         dropped=list(job.dropped),
         device=machine.device,
-        dtype="bfloat16 products, float32 weights" if machine.bf16 else "float32",
+        dtype=machine.arithmetic,
         processes=machine.processes,
         seconds=round(seconds, 1),
         resumed=resumed,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from persbench.data.pairs import Pair
     from persbench.models.chat import Message
     from persbench.packs.pack import Pack, PersonaData
+    from persbench.packs.schema import TrainDialogue
     from persbench.scoring.overlap import Embedder
     from persbench.training.recipe import Dpo, Recipe
 
@@ -79,7 +80,10 @@ def preferences_of(
         return []
     seed = recipe.seed if seed is None else seed
     embedder = embedder or default_embedder()
-    rows, _ = dialogues(data, recipe, embedder=embedder)
+
+    def rows(whose: PersonaData) -> list[TrainDialogue]:
+        return dialogues(whose, recipe, embedder=embedder)[0]
+
     pairs = pairs_of(pack, data, embedder, rejected=recipe.dpo.rejected, rows=rows)
     by_kind = [[pair for pair in pairs if pair.kind == kind] for kind in recipe.dpo.rejected]
     for kind, found in zip(recipe.dpo.rejected, by_kind, strict=True):

@@ -12,6 +12,7 @@ import pytest
 from scripted_server import Fault, ScriptedServer, random_faults
 
 from persbench.annotators.asking import CachedAnnotator
+from persbench.annotators.budget import BudgetSpent
 from persbench.annotators.cache import CallCache
 from persbench.annotators.calls import Answer, Call, Reply, Unanswered
 from persbench.annotators.endpoint import EndpointBackend
@@ -61,6 +62,9 @@ def test_with_a_third_of_all_calls_failing_nothing_is_lost_nor_asked_twice(tmp_p
     }
     assert total.calls == 150
     assert not total.unanswered
+    # An empty answer took the tokens of its prompt; bodies that are none say nothing of what they took.
+    assert (total.lost_prompt_tokens, total.lost_completion_tokens) == (5 * sent["empty_text"], 0)
+    assert asking.budget.spent == total.spent_tokens == 600 + 5 * sent["empty_text"]
     assert (total.prompt_tokens, total.completion_tokens) == (150, 450)  # as the server counts them
     assert 1 < server.most_at_once <= 8
 
@@ -246,3 +250,40 @@ def test_a_stop_cuts_the_waiting_short() -> None:
     assert isinstance(reply, Unanswered)
     assert reply.kind == "stopped"
     assert time.monotonic() - began < 5
+
+
+def paid(content: str | None, finish: str = "stop", **usage: Any) -> dict[str, Any]:
+    return {"choices": [{"message": {"content": content}, "finish_reason": finish}], "usage": usage}
+
+
+@pytest.mark.parametrize(
+    ("body", "lost"),
+    [
+        (paid("", prompt_tokens=7, completion_tokens=3), (14, 6)),  # twice: it may pass
+        (paid(None, "length", prompt_tokens=7, completion_tokens=20), (7, 20)),
+        (paid("no", "content_filter", prompt_tokens=7, completion_tokens=1), (7, 1)),
+        (paid("half \ud800", prompt_tokens=7, completion_tokens=4), (14, 8)),
+        ({"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 0}}, (14, 0)),
+        ({"error": "overloaded"}, (0, 0)),
+        (paid(None, "length"), (5, 20)),  # not told, so estimated
+    ],
+    ids=range(7),
+)
+def test_what_comes_to_nothing_is_paid_all_the_same(body: dict[str, Any], lost: tuple[int, int]) -> None:
+    with ScriptedServer(lambda _: body) as server:
+        asking = annotator(server.url, attempts=2)
+        (reply,) = asking.ask([call("ask", max_tokens=20)])
+    assert isinstance(reply, Unanswered)
+    total = asking.tally.total()
+    assert (total.lost_prompt_tokens, total.lost_completion_tokens) == lost
+    assert asking.budget.spent == total.spent_tokens == sum(lost)
+    assert asking.tally.traffic()["talk"]["lost_tokens"] == sum(lost)
+    assert (total.prompt_tokens, total.completion_tokens) == (0, 0)  # of answers: the same however often it broke
+
+
+def test_no_attempt_is_repeated_that_the_budget_has_no_room_for() -> None:
+    with ScriptedServer(lambda _: paid("", prompt_tokens=10, completion_tokens=0)) as server:
+        asking = CachedAnnotator(annotator(server.url, attempts=8).backend, CallCache(None), budget=50)
+        with pytest.raises(BudgetSpent, match=r"budget of 50 tokens is spent: 30 are used, 30 of them by answers that"):
+            asking.ask([call("ask", max_tokens=20)])
+        assert len(server.asked) == 3

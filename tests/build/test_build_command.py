@@ -109,3 +109,19 @@ def test_speech_alone_is_no_life(tmp_path: Path) -> None:
     fixed = ("--name", "H", "--stages", MATERIAL / "stages.yaml", "--licence", "CC0-1.0", "--out", tmp_path / "pack")
     result = invoke(*fixed, "--subjective", MATERIAL / "letters.txt", "--annotator", "openai:none")
     assert "no --objective file" in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [(".", "holds something else already"), ("..", "holds something else"), ("/", "no place beside")],
+)
+def test_a_folder_without_a_name_of_its_own_is_one_error(
+    out: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "notes.txt").write_text("mine")
+    monkeypatch.chdir(tmp_path / "here")
+    error = command(tmp_path, "openai:m@http://127.0.0.1:9", "--out", out).exception
+    assert isinstance(error, PersbenchError), error
+    assert message in str(error)
+    assert [path.name for path in tmp_path.iterdir()] == ["here"]

@@ -30,8 +30,15 @@ from persbench.packs.load import load_pack
 from persbench.packs.texts import PackModel
 
 
+def both_sides(number: int) -> list[Piece]:
+    """The same text twice: told of the persona, and said by it."""
+    own = piece(number)
+    unit = replace(own.unit, id=f"s{number}", text=own.text.upper() + " ", objective=False)
+    return [own, Piece(f"x-s{number}", unit, "speech", ("early", "late")[number % 5 == 0])]
+
+
 def piece(number: int, *, stage: str = "early", objective: bool = True, words: int = 10) -> Piece:
-    unit = Unit(f"u{number}", " ".join(["word"] * words), "a.txt", number, objective)
+    unit = Unit(f"u{number}", " ".join([f"word{number}"] * words), "a.txt", number, objective)
     return Piece(f"x-m{number}", unit, "experience" if objective else "speech", stage)
 
 
@@ -189,3 +196,14 @@ def test_the_author_of_the_tests_gives_other_answers_to_other_passages() -> None
         read_prompt("raise-question").render(name="H", date="d", count="2", passage=text) for text in ("one", "two")
     ]
     assert author(asked[0]) == author(asked[0]) != author(asked[1])
+
+
+@pytest.mark.parametrize("share", [0.05, 0.2, 0.5])
+def test_a_text_on_both_sides_is_held_out_on_both_or_neither(share: float) -> None:
+    """Else it would be learnt as speech, and asked for as a memory."""
+    pieces = [one for number in range(40) for one in both_sides(number)]
+    chosen = held_out(pieces, share)
+    assert chosen
+    assert {id_.replace("s", "m") for id_ in chosen} == {id_ for id_ in chosen if "m" in id_}
+    assert len(chosen) / len(pieces) <= share + 0.1
+    assert chosen == held_out(pieces[::-1], share)

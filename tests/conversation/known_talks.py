@@ -33,6 +33,7 @@ class KnownVoices:
 
     def __init__(self, odds: dict[str, float], first: str) -> None:
         self.odds, self.first = odds, first
+        self.tells = any(odds.values())
         self.accuracy = Interval(0.75, 0.5, 1.0, 4, 2, 0)
 
     def log_odds(self, text: str, author: str) -> float | None:

@@ -8,8 +8,9 @@ import pytest
 from known_talks import SCRIPT, KnownBackground, probe, record, talk, the_pack
 
 from persbench.conversation.background import Background
-from persbench.conversation.lines import labels_of, lines_of, spoken, talk_notes, voice_notes
+from persbench.conversation.lines import labels_of, lines_of, spoken
 from persbench.conversation.measures import measured, measured_conversation
+from persbench.conversation.notes import talk_notes, voice_notes
 from persbench.conversation.records import Agent, Turn
 from persbench.errors import PersbenchError, UnknownNameError
 from persbench.packs.pack import Pack
@@ -77,9 +78,26 @@ def test_what_cannot_be_said_is_unscored_and_what_does_not_arise_is_no_item(pack
 def test_a_talk_that_broke_off_held_nothing_throughout(pack: Pack) -> None:
     probes = [probe("a", "q01", 0, "a"), probe("a", "q03", 0, "b")]
     broken = measured_conversation(talk(probes=probes, fault="b said nothing"), KnownBackground(pack))
-    assert broken.values["a"]["held_throughout"] == (None, 0.0)
+    assert broken.values["a"]["held_throughout"] == (None, None)
     assert broken.values["a"]["kept"] == ()  # a single probe tells nothing of what came later
     assert broken.values["a"]["own_stance"] == (1.0, 0.0)
+
+
+def test_a_talk_that_broke_off_leaves_open_what_would_have_been_taken_up(pack: Pack) -> None:
+    broken = measured_conversation(talk(fault="b said nothing"), KnownBackground(pack))
+    assert broken.values["b"]["taken_up"] == (None,)  # whole, it was taken up
+    assert broken.values["a"]["taken_up"] == (None, None)  # of the last words, too, somebody might have spoken
+    assert broken.values["a"]["new_words"] == (1.0, 1.0)
+
+
+def test_one_scenario_with_other_people_is_another_conversation(pack: Pack) -> None:
+    late = talk(a=Agent("prompt", "ada", "late"), fault="no reply")
+    both = [record([talk()], pack), record([late], pack)]
+    sides = spoken(both, [measured(one, KnownBackground(pack)) for one in both])
+    (line,) = lines_of(sides)
+    assert line.conversations == 2
+    assert [one.conversations for one in lines_of(sides, by_persona=True)] == [2, 2]
+    assert talk_notes(sides) == ["prompt: 1 of 2 conversations broke off (1 x no reply)"]
 
 
 def test_only_what_was_held_first_can_be_kept_or_lost(pack: Pack) -> None:
@@ -195,6 +213,9 @@ def test_the_worth_of_the_voices_is_told(pack: Pack) -> None:
     (known,) = voice_notes([record([talk()], pack)], Background(pack))
     assert known.startswith("voices: of texts that the classifier did not see it gives ")
     assert known.endswith("between ada (early) and bo (early)")
+    _, alike = voice_notes([record([talk()], pack)], KnownBackground(pack, dict.fromkeys(ODDS, 0.0)))
+    assert alike.startswith("voices that texts the classifier did not see tell the wrong way round, or not at all: ")
+    assert alike.endswith(": ada (early) and bo (early)")
     (blind,) = voice_notes([record([talk()], pack)], KnownBackground(pack))
     assert blind == ("voices are unscored, for want of authored texts that tell them apart: ada (early) and bo (early)")
 

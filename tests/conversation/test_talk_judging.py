@@ -13,9 +13,9 @@ from table_judge import Fields, judge_that
 
 from persbench.annotators.progress import silent
 from persbench.conversation import report
-from persbench.conversation.judged import judged_talks, talk_cells
+from persbench.conversation.judged import TOOK_PART, judged_talks, talk_cells
 from persbench.conversation.record_files import FOLDER, read_conversations, save_conversations
-from persbench.conversation.records import ConversationRecord
+from persbench.conversation.records import Agent, ConversationRecord
 from persbench.conversation.report import conversation_table
 from persbench.errors import FaultsError
 from persbench.judging.qualification import Qualification
@@ -53,16 +53,16 @@ def test_every_utterance_is_held_against_profile_answers_and_earlier_ones(pack: 
     found = subjects_of(talk_cells([record([talk()], pack)]), pack, ("contradict", "agree", "sort"))
     assert list(found) == ["contradict"]
     names = [subject.case.id for subject in found["contradict"]]
-    stem = "contradict/op01/0/{}/talk/prompt/converse/{}"
+    stem = "contradict/op01/0/{}/ada/early/bo/early/talk/prompt/converse/{}"
     kinds = ("answer/0/q01", "answer/0/q03", "answer/1/q01", "answer/1/q03", "line/0-1", "prompt/0", "prompt/1")
-    assert names == sorted(stem.format(who, kind) for who in ("a/ada", "b/bo") for kind in kinds)
+    assert names == sorted(stem.format(who, kind) for who in ("a", "b") for kind in kinds)
     by_name = {subject.case.id: subject for subject in found["contradict"]}
-    first = by_name[stem.format("a/ada", "prompt/0")]
+    first = by_name[stem.format("a", "prompt/0")]
     case = first.case
     assert (case.line, case.asked) == (SCRIPT[2][1], SCRIPT[1][1])  # type: ignore[union-attr]
     assert "Ada Crumb" in case.held  # type: ignore[union-attr]
     assert (first.cluster, first.stratum, first.systems) == ("op01", "opposed", ("prompt",))
-    answered = by_name[stem.format("b/bo", "answer/0/q03")].case
+    answered = by_name[stem.format("b", "answer/0/q03")].case
     own = pack.persona("bo").answer("q03", "early")
     assert own is not None
     assert answered.held == own.reply  # type: ignore[union-attr]
@@ -102,7 +102,74 @@ def test_what_was_judged_of_other_talks_is_left_out_and_told(pack: Pack, tmp_pat
     other = record([talk()], pack, turns=8)
     (found,) = judged_talks([other], said, [])
     assert found.entries == {}
-    assert found.notes == ("14 verdicts are about conversations that are no longer there, and are left out",)
+    (note,) = found.notes
+    assert note.startswith("14 verdicts are about conversations that are no longer there as they were judged, and are ")
+
+
+def test_what_was_judged_before_the_words_changed_does_not_pass_for_current(pack: Pack, tmp_path: Path) -> None:
+    one = record([talk()], pack)
+    said = judged([one], pack, tmp_path)
+    assert judged_talks([one], said, [])[0].notes == ()
+    script = (*SCRIPT[:4], ("a", "Another word."))
+    # what a has said is another matter, and b was told the same as before
+    (found,) = judged_talks([record([talk(script=script)], pack)], said, [])
+    assert {persona for _, _, persona in found.entries} == {"bo", ""}
+    assert found.notes[0].startswith("7 verdicts are about conversations")
+    # a record of an earlier version holds no digest of what was said
+    facts = {"prompt/ada": "0123456789ab", "prompt/bo": "0123456789ab"}
+    (found,) = judged_talks([one], [replace(said[0], cells=facts)], [])
+    assert found.entries == {}
+    assert "`persbench judge` again" in found.notes[0]
+
+
+def test_a_talk_that_broke_off_is_unscored_and_costs_nothing(pack: Pack, tmp_path: Path) -> None:
+    """Bo falls silent at once, and Ada never spoke: neither contradicts anything, and neither is consistent."""
+    whole, broken = talk("op02"), talk("op01", script=SCRIPT[:2], fault="turn 2, prompt as ada: the reply is empty")
+    one = record([whole, broken], pack)
+    said = judged([one], pack, tmp_path)
+    lost = [row for row in said[0].rows if row.cluster == "op01"]
+    assert {(row.value, row.unscored, len(row.orders)) for row in lost} == {(None, "broken", 0)}
+    assert len(lost) == 2 * 3
+    (found,) = judged_talks([one], said, [])
+    (alone,) = judged_talks([record([whole], pack)], judged([record([whole], pack)], pack, tmp_path / "whole"), [])
+    for key, entries in alone.entries.items():
+        for name, entry in entries.items():
+            other = found.entries[key][name].value
+            assert (other.mean, other.n) == (entry.value.mean, entry.value.n)
+            assert other.unscored == entry.value.unscored + (1 if key[2] else 2)
+
+
+def test_who_had_no_turn_in_a_whole_talk_is_no_case(pack: Pack) -> None:
+    found = subjects_of(talk_cells([record([talk(script=SCRIPT[:2])], pack)]), pack, ("contradict",))["contradict"]
+    assert {subject.persona for subject in found} == {"bo"}
+
+
+def test_talks_of_one_scenario_with_other_people_stand_apart(pack: Pack, tmp_path: Path) -> None:
+    late = talk(a=Agent("prompt", "ada", "late"))
+    both = [record([talk()], pack), record([late], pack)]
+    said = judged(both, pack, tmp_path)
+    assert len(said[0].rows) == 2 * 14
+    (found,) = judged_talks(both, said, [])
+    assert found.entries["opposed", "prompt", "bo"]["prompt_to_line"].value.unscored == 4  # two lines in either talk
+
+
+@pytest.mark.parametrize("where", ["record", "qualification"])
+def test_a_judge_that_wrote_the_pack_is_marked(pack: Pack, tmp_path: Path, where: str) -> None:
+    one = record([talk()], pack)
+    said = judged([one], pack, tmp_path)
+    assert TOOK_PART not in conversation_table([one], pack, judged=said).markdown()
+    builder = "openai:table@https://elsewhere/v1#other"
+    exams = []
+    if where == "record":
+        said = [replace(said[0], built_by=builder)]
+    else:
+        exams = [Qualification({"id": said[0].judge["id"]}, {"hash": pack.hash}, {}, (), builder, 0, None, "", {})]
+    table = conversation_table([one], pack, judged=said, qualifications=exams)
+    (found,) = table.judged
+    assert (found.took_part, found.notes) == (True, (TOOK_PART,))
+    markdown = table.markdown()
+    assert "**Judged by table \u2020\u2021: without contradiction**" in markdown
+    assert f"- \u2021: {TOOK_PART}" in markdown
 
 
 def test_a_judge_that_qualified_is_not_grey(pack: Pack, tmp_path: Path) -> None:

@@ -172,6 +172,23 @@ def test_a_response_is_no_longer_for_want_of_an_analysis(tmp_path: Path, variant
         assert {len(exchange["reply"].split()) for exchange in talk["transcripts"]["talk"]} == {48}
 
 
+def test_a_token_that_begins_every_text_is_none_of_a_response_s() -> None:
+    class LlamaLike(FakeLM):
+        def tok_encode(self, text: str, add_special_tokens: bool | None = None) -> list[str]:
+            return ["<s>"] * (add_special_tokens is not False) + text.split()
+
+        def tok_decode(self, tokens: list[str]) -> str:
+            return " ".join(tokens)
+
+    class Passing(LlamaLike):
+        def tok_encode(self, text: str, **more: Any) -> list[str]:  # type: ignore[override]
+            return super().tok_encode(text, **more)
+
+    for lm in (LlamaLike(), Passing()):
+        assert analysis.within(lm, "so it is", 3) == "so it is"
+        assert analysis.within(lm, "so it is", 2) == "so it"
+
+
 @VARIANTS
 def test_two_sampled_replies_are_taken_apart_each(tmp_path: Path, variant: str) -> None:
     lm = ThinkingLM(" Hm. [Response] So it is.")

@@ -92,6 +92,37 @@ def test_a_fault_ends_its_own_dialogue_and_no_other(mishap: Any, told: str) -> N
         assert not played[number].fault
 
 
+class Tidying(Recorder):
+    """Its template shows what was thought in earlier turns to nobody; a strict one shows no earlier reply at all."""
+
+    strict = False
+
+    def apply_chat_template(self, chat_history: Any, add_generation_prompt: bool = True) -> str:
+        shown = [
+            message | {"content": "" if self.strict else message["content"].rpartition("</think>")[2]}
+            if message["role"] == "assistant"
+            else message
+            for message in chat_history
+        ]
+        return super().apply_chat_template(shown, add_generation_prompt)
+
+
+@pytest.mark.parametrize("turn", [0, 1, 2])
+def test_a_reply_that_the_template_changes_ends_its_own_dialogue_and_no_other(turn: int) -> None:
+    played = play(Tidying(**{f"turn {turn} of talk2": "<think>Who asks?</think> Well."}), talks(4))
+    assert played[2].fault == "a reply that the model's chat template changes"
+    assert len(played[2].exchanges) == turn
+    whole = play(FakeLM(), talks(4))
+    assert all(played[i].exchanges == whole[i].exchanges and not played[i].fault for i in (0, 1, 3))
+
+
+def test_a_template_that_shows_no_reply_is_an_error_and_no_row_of_faults() -> None:
+    lm = Tidying()
+    lm.strict = True
+    with pytest.raises(PersbenchError, match="chat template drops part of the conversation"):
+        play(lm, talks(2))
+
+
 def test_a_model_that_never_replies_is_an_error_and_no_row_of_faults() -> None:
     with pytest.raises(PersbenchError, match="gives no reply in live dialogue: broken"):
         play(Recorder(turn=RuntimeError("broken")), talks(3))

@@ -26,6 +26,7 @@ def pack() -> Pack:
     return load_pack(fake_pack())
 
 
+VANILLA = get_system("vanilla")
 CHOICES = {"persbench_costume": 3, "persbench_attitude": 4, "persbench_knowledge": 4, "persbench_who_said": 4}
 
 
@@ -41,6 +42,16 @@ def test_every_prefix_is_balanced_over_stages(pack: Pack, task: str) -> None:
 def test_equal_prefixes_of_two_personas_hold_the_same_questions(pack: Pack) -> None:
     ada, bo = (docs.documents_of("persbench_who_said", pack, data, get_system("vanilla")) for data in pack.personas)
     assert [row["cluster"] for row in ada] == [row["cluster"] for row in bo]
+
+
+def test_a_statement_is_one_cluster_whoever_answers_it_and_when(pack: Pack) -> None:
+    rows = [row for data in pack.personas for row in docs.documents_of("persbench_traits", pack, data, VANILLA)]
+    assert {(row["cluster"], row["statement"]["id"]) for row in rows} == {
+        (f"traits/{statement.id}", statement.id) for statement in pack.traits
+    }
+    assert len({row["id"] for row in rows}) == len(rows) > len(pack.traits)
+    ada, bo = ([row["cluster"] for row in rows if row["persona"] == data.persona.id] for data in pack.personas)
+    assert ada == bo, "equal prefixes hold the same statements"
 
 
 @pytest.mark.parametrize(("task", "count"), CHOICES.items())

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from test_analysis import ThinkingLM, samples
 
+from persbench.errors import PersbenchError
 from persbench.harness.dialogue import Speaker, Talk
 from persbench.harness.fitting import fitted
 from persbench.packs.bundled import fake_pack
@@ -67,6 +68,36 @@ def test_a_task_leaves_examples_out_and_says_so(tmp_path: Path) -> None:
     assert max(len(context.split()) + len(text.split()) for context, text in lm.scored) < longest
     sheet = persona_sheet(Situation(pack, pack.personas[0], pack.stage(cut["stage"])))
     assert [context for context, _ in lm.scored if sheet in context]
+
+
+@pytest.mark.parametrize("task", ["persbench_attitude", "persbench_reply", "persbench_costume_gen"])
+def test_a_persona_without_room_is_an_error_that_names_the_document(tmp_path: Path, task: str) -> None:
+    told = rf"{task}, document \S+ada\S+: what icl reads and says takes \d+ tokens, and the model has 60: .* cut the p"
+    with pytest.raises(PersbenchError, match=told):
+        samples(SmallLM(60), task, tmp_path, limit=1, system="icl")
+
+
+def test_what_is_retrieved_again_follows_from_the_question_without_options(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int, str]] = []
+    messages = InContext.messages
+
+    def noted(self: InContext, situation: Situation, turns: list[Any], less: int = 0) -> list[Any]:
+        asked.append((less, turns[-1]["content"]))
+        return messages(self, situation, turns, less)
+
+    monkeypatch.setattr(InContext, "messages", noted)
+    large = SmallLM(10**6)
+    samples(large, "persbench_attitude_gen", tmp_path, limit=1, system="icl")
+    lm = SmallLM(max(len(context.split()) for context, _ in large.generations) + 8 - 1)
+    asked.clear()
+    (cut,) = samples(lm, "persbench_attitude_gen", tmp_path, limit=1, system="icl")
+    assert cut["left_out"] == 1
+    questions = {question.text for question in load_pack(fake_pack()).questions}
+    assert {question for less, question in asked if less} <= questions
+    assert any(less for less, _ in asked)
+    assert all("A) " in context for context, _ in lm.generations)
 
 
 def test_in_a_dialogue_examples_go_before_what_was_said() -> None:

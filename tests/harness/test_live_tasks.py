@@ -231,3 +231,27 @@ def test_under_the_stock_command_a_fault_stays_in_its_own_dialogue(
     assert rows[first["id"]]["metrics"]["turn_of_flip"] == [None, False]
     assert rows[first["id"]]["metrics"]["held_first"] == first["metrics"]["held_first"]  # before the fault
     assert all(row == whole["persbench_pressure"][name] for name, row in rows.items() if name not in broken)
+
+
+def test_a_fault_of_the_dialogue_without_a_persona_is_told(tmp_path: Path) -> None:
+    class Nobody(FakeLM):
+        """Has nothing to say for nobody from the second turn on."""
+
+        def _reply(self, context: str) -> str:
+            return "" if "You are" not in context and "</assistant>" in context else super()._reply(context)
+
+    told = {"pack": str(fake_pack()), "persona": "ada", "system": "prompt", "anchors": str(tmp_path)}
+    manager = TaskManager(include_path=str(tasks_folder()), include_defaults=False, metadata=told)
+    more: dict[str, Any] = {"limit": 1, "bootstrap_iters": 0, "apply_chat_template": True, "task_manager": manager}
+    (sample,) = simple_evaluate(model=Nobody(), tasks=["persbench_consistency"], **more)["samples"][
+        "persbench_consistency"
+    ]
+    assert sample["doc"]["calm_fault"] == "empty reply"
+    assert sample_row(sample)["calm_fault"] == "empty reply"
+    assert sample["drift"] == (None, False)
+    assert sample["all_own"][1]
+    assert sample_row(sample)["faults"] == {}, "the persona's own dialogue is whole"
+    (whole,) = simple_evaluate(model=FakeLM(), tasks=["persbench_consistency"], **more)["samples"][
+        "persbench_consistency"
+    ]
+    assert "calm_fault" not in whole["doc"]

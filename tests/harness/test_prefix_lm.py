@@ -13,6 +13,7 @@ from lm_eval.models.huggingface import HFLM
 from tiny_model import SHAPE, WORDS, tiny, tokenizer
 from transformers import MistralConfig, MistralForCausalLM
 
+from persbench.harness.backend import rounds_likelihoods
 from persbench.harness.documents import documents_of
 from persbench.harness.prefix_lm import PrefixLM
 from persbench.harness.rendering import render
@@ -128,3 +129,13 @@ def test_smollm2_in_bfloat16_shares_replies_and_not_under_a_wrong_mask(
     if hidden:
         monkeypatch.setattr(RowCache, "mask", mask)
     assert bool(obstacle(lm, "replies")) is hidden
+
+
+def test_log_likelihoods_are_summed_in_float32_unless_told_otherwise() -> None:
+    assert tiny(PrefixLM).softmax_dtype == torch.float32
+    assert tiny(PrefixLM, softmax_dtype="bfloat16").softmax_dtype == torch.bfloat16
+    plain, told = tiny(HFLM), tiny(HFLM, softmax_dtype="float32")
+    assert not any(map(rounds_likelihoods, (plain, told)))
+    for lm in (plain, told):
+        lm.model.to(torch.bfloat16)
+    assert [rounds_likelihoods(lm) for lm in (plain, told)] == [True, False]

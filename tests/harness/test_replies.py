@@ -13,6 +13,7 @@ from tiny_model import WORDS, tiny
 from persbench.harness.cache_budget import CacheBudget
 from persbench.harness.generation import ReplyGenerator
 from persbench.harness.prefix_lm import PrefixLM
+from persbench.harness.reply_requests import unsupported
 
 PROMPT = " ".join(WORDS[i * 7 % 120] for i in range(60))
 
@@ -158,6 +159,30 @@ def test_settings_of_transformers_own_go_hf_s_way(caplog: pytest.LogCaptureFixtu
         found = replies(tiny(PrefixLM), CONTEXTS["shared"], num_beams=2)
     assert "hf's way: the setting num_beams" in caplog.text
     assert found == replies(tiny(HFLM), CONTEXTS["shared"], num_beams=2)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "draws"),
+    [
+        ("suppress_tokens", [5, 6], False),
+        ("bad_words_ids", [[5], [6, 7]], False),
+        ("sequence_bias", {(5,): -10.0}, False),
+        ("min_p", 0.5, True),
+        ("typical_p", 0.5, True),
+    ],
+)
+def test_what_the_model_s_own_settings_ask_for_is_looked_at(name: str, value: Any, draws: bool) -> None:
+    lm = tiny(PrefixLM)
+    config = lm.model.generation_config
+    for settings in ({"do_sample": False}, {"do_sample": True}):
+        assert not unsupported(settings, config)
+    setattr(config, name, value)
+    assert unsupported({"do_sample": True}, config) == f"the setting {name}"
+    assert bool(unsupported({"do_sample": False}, config)) is not draws, "the best token is the best without it"
+    if not draws:
+        plain = tiny(HFLM)
+        setattr(plain.model.generation_config, name, value)
+        assert replies(lm, CONTEXTS["shared"]) == replies(plain, CONTEXTS["shared"])
 
 
 def test_a_budget_too_small_goes_hf_s_way(caplog: pytest.LogCaptureFixture) -> None:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
+from lm_eval.evaluator import simple_evaluate
+from lm_eval.tasks import TaskManager
 
 from persbench.harness import documents as docs
 from persbench.harness.choice_tasks import AttitudeTask, CostumeTask, KnowledgeTask, WhoSaidTask
 from persbench.harness.choosing import ChoiceTask
 from persbench.harness.documents.alignment import stance_holders
 from persbench.harness.fake_lm import FakeLM
+from persbench.harness.task_index import tasks_folder
 from persbench.harness.tasks import mean_scored
 from persbench.packs.bundled import fake_pack
 from persbench.packs.load import Pack, load_pack
@@ -147,3 +153,23 @@ def _request(ask: str, text: str) -> Any:
     from lm_eval.api.instance import Instance
 
     return Instance("loglikelihood", {}, (ask, text), 0, ("t", 0, 1))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_a_model_that_rounds_its_likelihoods_is_told_of(
+    tmp_path: Path, dtype: torch.dtype, caplog: pytest.LogCaptureFixture
+) -> None:
+    lm: Any = FakeLM()
+    lm.model, lm.softmax_dtype = SimpleNamespace(dtype=dtype), None
+    told = {"pack": str(fake_pack()), "persona": "ada", "system": "prompt", "anchors": str(tmp_path)}
+    manager = TaskManager(include_path=str(tasks_folder()), include_defaults=False, metadata=told)
+    simple_evaluate(
+        model=lm,
+        tasks=["persbench_attitude"],
+        limit=1,
+        bootstrap_iters=0,
+        task_manager=manager,
+        apply_chat_template=True,
+    )
+    assert ("persbench_attitude: the model rounds" in caplog.text) == (dtype == torch.bfloat16)
+    assert ("softmax_dtype=float32" in caplog.text) == (dtype == torch.bfloat16)

@@ -25,6 +25,7 @@ from persbench.packs.load import load_pack
 from persbench.report.board import lines_of
 from persbench.report.cells import Cell, load_cells
 from persbench.report.duplicates import in_one_evaluation, require_one_setting
+from persbench.stock_results import stock_signature
 from persbench.systems.registry import SYSTEMS
 
 LIMIT = "2"
@@ -140,6 +141,26 @@ def test_smollm2_gives_the_same_by_both_ways_and_from_empty_caches(tmp_path: Pat
 def test_its_first_layers_give_the_same_live_and_from_empty_caches(tmp_path: Path, short_talks: Path) -> None:
     model = shallow_model(tmp_path / "shallow")
     both_ways(tmp_path, short_talks, model, "persbench-prefix", "persbench.lm_eval", LIVE, "float32")
+
+
+def test_a_signature_tells_how_turns_were_made_and_settings_that_are_not_the_tasks() -> None:
+    def signature(gen_kwargs: str | None = None, **metadata: str) -> dict[str, Any]:
+        told = {"pack": str(fake_pack()), "persona": "ada"} | metadata
+        task = "persbench_attitude"
+        manager = TaskManager(include_path=str(tasks_folder()), include_defaults=False, metadata=told)
+        config = manager.load([task])["tasks"][task].dump_config()
+        results = {"configs": {task: config}, "config": {"gen_kwargs": gen_kwargs}}
+        return stock_signature(results, told["system"], {task: [{"pack_hash": "0"}]})
+
+    usual, other = signature(system="persllm"), signature(system="persllm", analysis="none")
+    assert [one["analysis"] for one in (usual, other)] == ["greedy", "none"]
+    assert usual["analysis_tokens"] == other["analysis_tokens"] == 96
+    assert signature(system="persllm", analysis="greedy") == usual
+    plain = signature(system="prompt")
+    assert not plain.keys() & {"analysis", "analysis_tokens", "gen_kwargs"}
+    hot, hotter = (signature(f"temperature={number}", system="prompt") for number in (0.7, 0.9))
+    assert hot["gen_kwargs"] != hotter["gen_kwargs"]
+    assert {key: value for key, value in hot.items() if key != "gen_kwargs"} == plain
 
 
 @pytest.mark.parametrize("group", ["persbench", "persbench_gen"])

@@ -104,6 +104,15 @@ def test_every_persona_speaks_by_its_own_adapter(done: dict[str, Any]) -> None:
     assert "<early>" not in contexts["stylized__ada"]
 
 
+def test_processes_speak_by_the_adapters_that_there_are(folder: Path, tmp_path: Path) -> None:
+    few: dict[str, Any] = {"tasks": ("persbench_attitude",), "jobs": 2}
+    one, both = settings(folder, tmp_path, "stylized", **few), settings(folder, tmp_path, "vanilla", "stylized", **few)
+    lines: list[str] = []
+    assert [path.name for path in run(one, lines.append)] == ["stylized__ada.json"]
+    assert lines[0] == "--jobs 2: a persona is evaluated by one process, so 1 will run."
+    assert sorted(records(both)) == ["stylized__ada", "vanilla__ada", "vanilla__bo"]
+
+
 def test_anchors_and_the_calm_dialogue_are_the_untuned_base_s(
     folder: Path, done: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -103,7 +103,7 @@ def persllm(home: Path) -> Path:
             {"id": 7, "data": ["Who taught you?", thought("Her uncle did.", "My uncle, with what fingers he had.")]},
             {
                 "id": "x-8",
-                "data": ["<TIME-II> And now?", thought("She is alone at it.", "Nobody. I teach."), "Whom?", "A boy."],
+                "data": ["<TIME-III> And now?", thought("She is alone at it.", "Nobody. I teach."), "Whom?", "A boy."],
             },
         ],
     )

@@ -127,3 +127,8 @@ def test_profiles_or_items_missing(src: Path, tmp_path: Path) -> None:
     (src / "character_profiles.json").unlink()
     with pytest.raises(PersbenchError, match="no file of profiles"):
         import_pack("charactereval", src, tmp_path / "other")
+
+
+def test_an_answer_in_other_capitals_is_no_speech_either(src: Path, tmp_path: Path) -> None:
+    with_item(src, id=15, role=MAREN, novel_name="The Ferry", context=f"{MAREN}：ASK the  river.\n{TOBIAS}：Why?")
+    assert done(tmp_path).pack.persona("maren-voss").materials == ()

@@ -128,12 +128,13 @@ def test_nothing_that_is_learnt_stands_in_the_test_split(tmp_path: Path) -> None
         + item(
             UNITS["toll"], "Tell me of tolls.", thought("x", "All but midwives, I should think, and all of them twice.")
         )
+        + item(UNITS["toll"], "Tell me all.", thought("x", "All  but Midwives, I should think, and all of them TWICE."))
         + item(UNITS["toll"], "Tell me of cows.", thought("x", "Three coppers for a cow.")),
     )
     found = done(tmp_path)
     (row,) = found.pack.persona("m").train
     assert row.prompt == "Tell me of cows."
-    assert len(dropped(found)["training row whose question or response stands in the test split"]) == 2
+    assert len(dropped(found)["training row whose question or response stands in the test split"]) == 3
     refuse_leaks(found.pack, [Learnt(row.response, "train.jsonl:1")])
 
 
@@ -213,6 +214,56 @@ def test_a_file_alone_takes_its_name_and_profile_from_the_options(tmp_path: Path
     assert dropped(found) == {"profile of nobody in the annotation": ["--profiles Nobody"]}
     alone = import_pack("persllm", file, tmp_path / "plain", MIT)
     assert alone.pack.personas[0].persona.name == "src"
+
+
+def test_a_label_means_the_same_stage_whichever_are_there(whole: Imported, tmp_path: Path) -> None:
+    found = [(stage.id, stage.temporal_label, stage.year) for stage in whole.pack.world.stages]
+    assert found == [("early", "<TIME-I>", 1), ("late", "<TIME-III>", 3)]
+    write(tmp_path / "other" / "m" / "middle_thought.txt", item("U.", "Q?", thought("a", "r")))
+    (stage,) = import_pack("persllm", tmp_path / "other", tmp_path / "out2", MIT).pack.world.stages
+    assert stage.temporal_label == "<TIME-II>"
+
+
+def test_a_label_counts_at_the_head_of_a_turn_alone(tmp_path: Path) -> None:
+    stages = write(
+        tmp_path / "stages.yaml",
+        "- {id: young, temporal_label: <A>, year: 1907, date: the spring of 1907}\n"
+        "- {id: old, temporal_label: <A>B, year: 1950, date: the winter of 1950}\n",
+    )
+    said = "[Analysis] a [Response] s"
+    rows = [
+        {"id": 1, "data": ["What does <A> mean?", said]},
+        {"id": 2, "data": [" <A> Q?", said]},
+        {"id": 3, "data": ["<A>B W?", said]},
+        {"id": 4, "data": ["<TIME-II> V?", said]},
+    ]
+    write_lines(tmp_path / "src" / "m" / "old.jsonl", rows)
+    write(tmp_path / "src" / "m" / "young_thought.txt", item("U.", "P?", thought("a", "r")))
+    write_lines(
+        tmp_path / "src" / "n" / "old.jsonl", [{"id": 5, "data": ["N?", said]}, {"id": 6, "data": ["<A> O?", said]}]
+    )
+    found = done(tmp_path, Options("MIT", stages=read_stages(stages)))
+    assert [(row.id, row.stage, row.prompt) for row in found.pack.persona("m").train] == [
+        ("m-young_thought-1", "young", "P?"),
+        ("m-1", "old", "What does <A> mean?"),
+        ("m-2", "young", "Q?"),
+        ("m-3", "old", "W?"),
+    ]
+    why = "dialogue with the label of a stage that no file of its persona tells (--stages names labels)"
+    assert dropped(found) == {why: ["m/old.jsonl:4 4", "n/old.jsonl:2 6"]}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{\n  "dataset": "persllm",\n  "files": []\n}\n', '["a", "b"]', "[]", '[{"file_name": "x.json"}]', "{", "\0", ""],
+)
+def test_a_json_file_without_dialogues_is_left_aside(text: str, tmp_path: Path) -> None:
+    write(tmp_path / "src" / "dataset_info.json", text)
+    rows = [{"id": 1, "data": ["Q?", "[Analysis] a [Response] s"]}]
+    write(tmp_path / "src" / "m" / "early_train.json", json.dumps(rows, indent=2))
+    found = done(tmp_path)
+    assert [row.prompt for row in found.pack.persona("m").train] == ["Q?"]
+    assert found.findings.aside == {"dataset_info.json": "no file of the annotation"}
 
 
 def test_stages_of_the_users_own(tmp_path: Path) -> None:

@@ -163,3 +163,12 @@ def test_a_file_that_is_broken_ends_the_import(src: Path, tmp_path: Path, file: 
         done(tmp_path)
     assert message in str(refused.value)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("gold", ["The flood did, and I fetched it. ", "the flood did,  and I\nfetched it."])
+def test_no_answer_is_material_whatever_its_blanks_and_capitals(gold: str, src: Path, tmp_path: Path) -> None:
+    """`rag` prompts with material: a gold answer there would be handed to it."""
+    write_lines(src / SPECIFIC / "train.jsonl", [rolebench_row(MAREN, "Who was it?", gold, type="script_based")])
+    found = done(tmp_path)
+    assert found.pack.persona("maren-voss").materials == ()
+    assert "training row that stands in the test split too" in found.findings.dropped

@@ -100,6 +100,12 @@ def test_all_faults_of_a_folder_at_once(home: Path) -> None:
     assert "README" not in told
 
 
+def test_an_odd_number_of_orders_is_refused(home: Path) -> None:
+    (home / "judge.yaml").write_text(f"annotator: {URL}\norders: 3\n", "utf-8")
+    with pytest.raises(FaultsError, match=r"judge\.yaml:2: .*3 orders leave one without its reverse.*an even number"):
+        load(home)
+
+
 def test_a_reply_may_not_stand_in_a_line(home: Path) -> None:
     front = "---\ninputs: {reference: material, reply: line}\nmax_tokens: 9\n---\n"
     text = f"{front}# user\nIs {{{{reply}}}} this?\n{{{{reference}}}}\n"

@@ -199,7 +199,9 @@ def test_unscored_stays_unscored_and_is_never_a_zero(run: Path) -> None:
     }  # fmt: skip
     texts = [answer for row in beta for order in row.orders for answer in order["answers"]]
     assert set(texts) == {"I would rather not."}
-    assert all(row.prompt_tokens > 0 and row.completion_tokens == 8 for row in beta)
+    spent = [tokens for row in beta for tokens in row.spent.values()]
+    assert len(spent) == len(beta)
+    assert all(prompt > 0 and written == 8 for prompt, written in spent)
 
 
 def test_a_record_says_all_that_a_figure_needs(run: Path, tmp_path: Path) -> None:
@@ -218,13 +220,15 @@ def test_a_record_says_all_that_a_figure_needs(run: Path, tmp_path: Path) -> Non
     assert found.judge["prompts"] == judge.versions
     assert f"prompts:{judge.prompt_hash}" in found.signature
     assert "pack:fake-1@" in found.signature
-    prompt, written = sum(r.prompt_tokens for r in found.rows), sum(r.completion_tokens for r in found.rows)
+    prompt = sum(order["prompt_tokens"] for row in found.rows for order in row.orders)
+    written = sum(order["completion_tokens"] for row in found.rows for order in row.orders)
+    assert found.tokens == (prompt, written)
     assert found.cost == {"amount": pytest.approx((2 * prompt + 10 * written) / 1e6, abs=1e-6), "currency": "USD"}
     assert [one["asked"] for one in found.runs] == [48]
     assert found.runs[0]["tokens"] == prompt + written
     assert found.runs[0]["seconds"] > 0
     assert {"persbench", "python"} <= found.versions.keys()
-    assert set(found.cells) == {f"{s}/{p}" for s in QUALITY for p in ("ada", "bo")}
+    assert set(found.cells) == {f"{s}/{p}/persbench_reply" for s in QUALITY for p in ("ada", "bo")}
     assert all(json.loads(order["answers"][-1])["score"] == row.value for row in found.rows for order in row.orders)
     text = b"".join(path.read_bytes() for path in (run / "judged").rglob("*") if path.is_file())
     assert b"hushhush" not in text
@@ -297,7 +301,7 @@ def test_a_broken_record_is_made_again_from_the_cache(run: Path) -> None:
 def test_two_judges_stand_side_by_side(run: Path) -> None:
     with ScriptedServer(FrameReader(truth_of())) as server:
         judged(judge_of(server, run), work_on(run, ("sort",)))
-        other = replace(judge_of(server, run), orders=3)
+        other = replace(judge_of(server, run), orders=4)
         judged(other, work_on(run, ("sort",)))
     records, faults = load_judged(run)
     assert (len(records), faults) == (2, [])
@@ -366,3 +370,50 @@ def test_rows_of_replies_that_are_empty_are_unscored(run: Path) -> None:
     ranked: list[JudgedRow] = [row for row in found["rank"].rows if row.persona == "bo"]
     assert all(set(row.value) == {"alpha", "gamma"} for row in ranked if isinstance(row.value, dict))
     assert all(row.left_out == {"beta": "empty"} for row in ranked)
+
+
+def test_a_dialogue_that_broke_off_is_not_asked_about_and_unscored(run: Path) -> None:
+    rows = samples_of("alpha", "ada")
+    early, late = rows["persbench_consistency"]
+    early["transcripts"]["talk"] = early["transcripts"]["talk"][:1]  # silent before it could contradict itself
+    early["faults"] = {"talk": "the reply is empty"}
+    late["transcripts"]["talk"] = []
+    write_cell(run, "alpha", "ada", rows)
+    with ScriptedServer(FrameReader(truth_of())) as server:
+        found = judged(judge_of(server, run), work_on(run, ("contradict",)))["contradict"]
+        # a line pair is asked in both orders: two dialogues less of 3 lines each
+        assert len(server.asked) == (12 - 2) * (3 + 3 + 6)
+        assert plan(judge_of(server, run), work_on(run, ("contradict",))) == ({}, None)
+    broken = [row for row in found.rows if row.unscored == "broken"]
+    assert [row.value for row in broken] == [None] * 6
+    assert {row.reason for row in broken} == {
+        "the dialogue broke off: the reply is empty", "the dialogue broke off: nothing was said",
+    }  # fmt: skip
+    for against in ("prompt", "line", "answer"):
+        shares = consistency_shares(found.rows, against)
+        for stage in ("early", "late"):
+            share = shares["alpha", "persbench_consistency", f"consistency/ada/{stage}/dlg01", "talk"]
+            assert (share.value, share.scored, share.unscored) == (None, 0, 1)
+    assert (found.cases, found.unscored) == (10 * 9 + 6, 6)
+
+
+def test_identical_calls_cost_once_and_use_up_a_budget_once(run: Path, tmp_path: Path) -> None:
+    """Beta says in every stage and part what alpha says in its: the judge is asked once for both."""
+    for persona in ("ada", "bo"):
+        rows = samples_of("alpha", persona)["persbench_reply"]
+        write_cell(run, "beta", persona, {"persbench_reply": rows})
+    home = tmp_path / "priced"
+    home.mkdir()
+    with ScriptedServer(FrameReader(truth_of())) as server:
+        prices = "prices: {prompt: 1.0, completion: 1.0}\n"
+        (home / "annotator.yaml").write_text(f"kind: openai\nmodel: s\nbase_url: {server.url}\n{prices}", "utf-8")
+        first = load_judge(home, cache=run / "judged")
+        found = judged(first, work_on(run, ("agree",)))["agree"]
+        assert (len(found.rows), len(server.asked)) == (48, 32)
+        assert sum(found.tokens) == found.runs[0]["tokens"]
+        assert found.cost == {"amount": pytest.approx(sum(found.tokens) / 1e6, abs=1e-6), "currency": "USD"}
+        again = load_judge(home, cache=run / "judged")
+        judged(again, work_on(run, ("agree",)))
+        assert len(server.asked) == 32
+    spent = first.annotator.budget.spent  # type: ignore[attr-defined]
+    assert again.annotator.budget.spent == spent == sum(found.tokens)  # type: ignore[attr-defined]

@@ -101,6 +101,12 @@ def test_places_and_orders_by_hand() -> None:
     assert len(set(orders)) == 6
     assert orders == orders_of(["d", "c", "b", "a"], 6, "s")
     assert [order[0] for order in orders[::2]] == [order[-1] for order in orders[1::2]]
+    for wanted in (2, 4, 6):  # every reply stands as often at a place as at its mirror
+        for name in "abc":
+            places = [order.index(name) for order in orders_of(["a", "b", "c"], wanted, "s")]
+            assert sum(places) == wanted, "the mean place is the middle one"
+    with pytest.raises(ValueError, match="no reverse"):
+        orders_of(["a", "b", "c"], 3, "s")
 
 
 def test_the_judge_sees_no_name_of_a_system_and_every_reply_in_a_frame_of_its_own() -> None:

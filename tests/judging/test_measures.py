@@ -15,13 +15,16 @@ from persbench.judging.measures import Exam, examined, length_bias, position_bia
 from persbench.judging.qualification import (
     NOT_EXAMINED,
     Qualification,
+    add_qualification,
     builder_of,
     is_same_model,
     load_qualification,
     load_qualifications,
+    merged,
     qualification_path,
     save_qualification,
 )
+from persbench.report.qualifications import scope_lines
 
 
 def pair(number: int, right: str = "right", wrong: str = "wrong") -> AuthoredPair:
@@ -66,7 +69,8 @@ def test_self_agreement_by_hand() -> None:
 def exam(lead: int = 30, of: int = 40) -> Exam:
     """A judge that is right in `lead` of the pairs, beside one that is right in half of them."""
     made = [decision(i, float(i < lead)) for i in range(of)]
-    return examined("agree", made, {"longest": [float(i % 2) for i in range(of)], "random": [0.0] * of})
+    trivial = {"longest": [float(i % 2) for i in range(of)], "random": [0.0] * of}
+    return replace(examined("agree", made, trivial), embedder="words")
 
 
 def test_only_a_lead_whose_interval_excludes_zero_passes() -> None:
@@ -136,6 +140,42 @@ def test_the_newest_result_counts_and_broken_files_are_named(tmp_path: Path) -> 
     assert all("repeat `persbench judge qualify`" in str(fault) for fault in faults)
     with pytest.raises(PersbenchError, match="not a readable qualification"):
         load_qualification(tmp_path / "nowhere.json")
+
+
+def test_a_partial_exam_takes_the_place_of_nothing_that_is_more(tmp_path: Path) -> None:
+    whole = qualification(
+        exam(40), replace(exam(40), family="knowledge"), replace(exam(20), kind="resist", family="induction")
+    )
+    few = replace(exam(4, 4), limit=4, personas=("ada",), embedder="others")
+    part = qualification(few, replace(exam(30, 50), family="knowledge"), made="2026-02-01T00:00:00+00:00")
+    path = qualification_path(tmp_path, whole.judge["id"], whole.pack["hash"])
+    assert add_qualification(path, whole) == whole
+    found = add_qualification(path, part)
+    assert load_qualification(path) == found
+    assert (found.made, found.exams) == (part.made, (whole.exams[0], part.exams[1], whole.exams[2]))
+    assert found.signature.endswith("|embedder:words")
+    assert merged(part, whole).exams == found.exams  # whichever came first
+    save_qualification(tmp_path / "run" / "qualification.json", part)
+    ((beside,), _) = load_qualifications(tmp_path)
+    assert beside.exams == found.exams
+    path.write_text("{")
+    assert add_qualification(path, part) == part
+
+
+def test_an_exam_of_an_earlier_version_takes_limit_and_personas_from_its_file(tmp_path: Path) -> None:
+    old = qualification(
+        replace(exam(4, 4), embedder=""), replace(exam(3, 3), kind="resist", family="induction", embedder="")
+    )
+    old = replace(old, settings={"limit": 4, "personas": ["ada"], "embedder": "words"})
+    save_qualification(tmp_path / "qualification.json", old)
+    limited, less = load_qualification(tmp_path / "qualification.json").exams
+    assert (limited.limit, limited.personas, limited.embedder) == (4, ("ada",), "words")
+    assert (less.limit, less.personas) == (None, ("ada",))
+    told = scope_lines(load_qualification(tmp_path / "qualification.json"))
+    assert told == [
+        "examined on the first 4 pairs of ada alone: agree: content",
+        "examined on pairs of ada alone: resist: induction",
+    ]
 
 
 def test_the_builder_of_a_pack_is_read_from_its_report(tmp_path: Path) -> None:

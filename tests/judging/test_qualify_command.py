@@ -64,6 +64,20 @@ def test_a_judge_is_examined_in_one_command_and_a_second_asks_nothing(server: Sc
     assert (other.exams, other.tokens, other.judge) == (found.exams, found.tokens, found.judge)
 
 
+def test_a_few_pairs_after_all_of_them_take_nothing_away(server: ScriptedServer, tmp_path: Path) -> None:
+    command = ("judge", "qualify", f"openai:scripted@{server.url}", "--pack", fake_pack(), "--repeat", 0)
+    part = persbench(*command, "--kinds", "rank", "--limit", 2, "--personas", "ada")
+    assert "examined on the first 2 pairs of ada alone: rank: content; rank: voice; rank: knowledge" in part.output
+    whole = persbench(*command)
+    assert "examined on" not in whole.output
+    (full,), _ = load_qualifications(tmp_path / "cache")
+    again = persbench(*command, "--kinds", "rank", "--limit", 2)
+    assert again.exit_code == 0, again.output
+    (found,), _ = load_qualifications(tmp_path / "cache")
+    assert found.exams == full.exams
+    assert "examined on" not in again.output
+
+
 def test_a_dry_run_asks_and_writes_nothing(server: ScriptedServer, tmp_path: Path) -> None:
     done = persbench("judge", "qualify", f"openai:scripted@{server.url}", "--pack", fake_pack(), "--dry-run")
     assert done.exit_code == 0, done.output

@@ -116,3 +116,19 @@ def test_mistakes_are_named() -> None:
         bradley_terry([{"a": 1}], [])
     with pytest.raises(ValueError, match="prior"):
         bradley_terry([{"a": 1, "b": 2}], ["q"], prior=-1)
+
+
+def test_unscored_is_counted_for_who_was_due() -> None:
+    """c is left out of the second ranking, was no part of the third, and stands alone in the last."""
+    rankings: list[dict[str, float] | None] = [
+        {"a": 1, "b": 2, "c": 3}, {"a": 1, "b": 2}, None, None, {"c": 1}
+    ]  # fmt: skip
+    due = ["abc", "abc", "ab", "abcd", "cd"]
+    found = bradley_terry(rankings, list("pqrst"), due=due)
+    counts = {name: (one.n, one.unscored) for name, one in found.items()}
+    assert counts == {"a": (2, 2), "b": (2, 2), "c": (1, 3), "d": (0, 2)}
+    assert found["d"].mean is None  # who met nobody has no strength
+    alone = bradley_terry(rankings[:2], list("pq"))
+    assert [found[name].mean for name in "abc"] == [alone[name].mean for name in "abc"]
+    with pytest.raises(ValueError, match="who was due"):
+        bradley_terry(rankings, list("pqrst"), due=due[1:])

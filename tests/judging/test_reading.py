@@ -13,6 +13,7 @@ from persbench.errors import FaultsError, PersbenchError
 from persbench.judging.cases import KINDS, AgreeCase, ContradictCase, RankCase, ResistCase, SortCase
 from persbench.judging.reading import Subject, sheet, subjects_of
 from persbench.packs.pack import Pack
+from persbench.provenance import digest
 from persbench.report.cells import Cell, load_cells
 
 
@@ -157,16 +158,15 @@ def test_samples_of_another_pack_are_refused_by_name(tmp_path: Path, pack: Pack)
         ("persbench_consistency", {"transcripts": None}),
         ("persbench_consistency", {"transcripts": {"talk": [{"user": "x"}]}}),
         ("persbench_consistency", {"transcripts": {"talk": "x"}}),
+        ("persbench_consistency", {"faults": {"talk": 3}}),
+        ("persbench_consistency", {"faults": ["talk"]}),
     ],
 )
-def test_a_broken_sample_is_named_and_nothing_is_judged(
-    tmp_path: Path, pack: Pack, task: str, change: dict[str, Any]
-) -> None:
+def test_a_broken_sample_is_named_and_nothing_is_judged(pack: Pack, task: str, change: dict[str, Any]) -> None:
     rows = samples_of("alpha", "ada")
     rows[task][0] |= change
-    write_cell(tmp_path, "alpha", "ada", rows)
     with pytest.raises(FaultsError, match=rf"alpha as ada: 1 samples without what is judged, the first {task} "):
-        subjects_of(cells_in(tmp_path), pack, KINDS)
+        subjects_of([Cell("alpha", "ada", {}, rows)], pack, KINDS)
 
 
 def test_an_item_that_the_pack_does_not_have_is_an_error_with_its_name(tmp_path: Path, pack: Pack) -> None:
@@ -189,3 +189,25 @@ def test_half_a_surrogate_pair_in_a_reply_is_no_fault(tmp_path: Path, pack: Pack
     (first,) = [s for s in subjects_of([cell], pack, ["agree"])["agree"] if "Flour" in s.case.reply]  # type: ignore[union-attr]
     assert len(first.key) == 32
     assert "\ud83d" not in first.case.reply  # type: ignore[union-attr]
+
+
+def test_a_dialogue_that_broke_off_is_one_case_of_each_sort(pack: Pack) -> None:
+    rows = samples_of("alpha", "ada")
+    rows["persbench_consistency"][0]["faults"] = {"talk": "no reply \ud83d"}
+    rows["persbench_consistency"][1]["faults"] = {"another": "no reply"}
+    found = subjects_of([Cell("alpha", "ada", {}, rows)], pack, ["contradict"])["contradict"]
+    broken = [s for s in found if isinstance(s.case, ContradictCase) and s.case.fault]
+    stem = "contradict/consistency/ada/early/dlg01/talk/alpha/consistency"
+    assert [s.case.id for s in broken] == [f"{stem}/{kind}/broken" for kind in ("answer", "line", "prompt")]
+    assert {(s.place["dialogue"], s.place["script"], tuple(s.place["lines"])) for s in broken} == {
+        ("consistency/ada/early/dlg01", "talk", ())
+    }
+    assert len({s.key for s in broken}) == 3
+    assert len(found) == 3 + 9
+
+
+def test_keys_of_whole_dialogues_are_those_of_earlier_versions(tmp_path: Path, pack: Pack) -> None:
+    found = subjects_of(cells_in(write_run(tmp_path)), pack, ["contradict"])["contradict"]
+    case = found[0].case
+    content = {name: value for name, value in vars(case).items() if name not in ("id", "fault")}
+    assert found[0].key == digest(["ContradictCase", case.id, content], 32)

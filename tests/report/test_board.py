@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import csv
+import json
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
+from persbench.cli import app
 from persbench.errors import FaultsError, PersbenchError
 from persbench.records import CellRecord, save_record
 from persbench.report.board import columns, lines_of, signature_lines, table_titles
 from persbench.report.cells import Cell, load_cells
 from persbench.report.table import counts, csv_board, markdown_board, number, terminal_board
+from persbench.visible import markdown_text
 
 
 def row(question: str, value: float | None, **more: Any) -> dict[str, Any]:
@@ -116,6 +121,113 @@ def test_nothing_to_read_is_said(tmp_path: Path) -> None:
         load_cells(tmp_path)
 
 
+def huge() -> dict[str, Any]:
+    return row("q1", 1.0) | {"bytes": [10**400]}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"tasks": []},
+        {"tasks": {"persbench_attitude": []}},
+        {"tasks": {"persbench_attitude": {"version": 1.0, "hash": "abc", "samples": []}}},
+        {"tasks": {"persbench_attitude": {"version": "1.0", "hash": "abc", "samples": ["text"]}}},
+        {"tasks": {"persbench_attitude": {"version": "1.0", "hash": "abc", "samples": [huge()]}}},
+        {"tasks": {"persbench_attitude": {"version": "1.0", "hash": "abc", "samples": [row("q", 1) | {"id": []}]}}},
+        {"tasks": {"persbench_attitude": {"version": "1.0", "hash": "abc", "samples": [row("q", float("nan"))]}}},
+        {"tasks": {"persbench_attitude": {"version": "1.0", "hash": "abc", "samples": [row("\ud800", 1)]}}},
+        {"signature": []},
+        {"signature": {"adapter": []}},
+        {"signature": {"model": 10**400}},
+        {"run": []},
+        {"persona": {}},
+        {"system": None},
+    ],
+    ids=range(14),
+)
+def test_a_record_of_another_form_is_left_out_by_name(change: dict[str, Any], tmp_path: Path) -> None:
+    for persona in ("ada", "bo"):
+        save_record(tmp_path / "records" / f"prompt__{persona}.json", record(persona))
+    hostile = tmp_path / "records" / "prompt__bo.json"
+    hostile.write_text(json.dumps(json.loads(hostile.read_text("utf-8")) | change), "utf-8")
+    cells, faults = load_cells(tmp_path)
+    assert [c.persona for c in cells] == ["ada"]
+    assert [fault.file for fault in faults] == ["records/prompt__bo.json"]
+    assert "\n" not in str(faults[0])
+    (tmp_path / "records" / "prompt__ada.json").unlink()
+    for words in (["report", "table"], ["report", "figures"], ["paper", "main"], ["leaderboard", "build"]):
+        out = [] if words == ["report", "table"] else ["--out", str(tmp_path / "out")]
+        told = CliRunner().invoke(app, [*words, str(tmp_path), *out]).exception
+        assert isinstance(told, FaultsError), told
+
+
+@pytest.mark.parametrize("content", ["[]", "[" * 100_000, '{"configs": 7}', '{"configs": ["persbench_x/../y"]}'])
+def test_a_foreign_result_file_is_left_out_by_name(content: str, tmp_path: Path) -> None:
+    save_record(tmp_path / "records" / "prompt__ada.json", record("ada"))
+    (tmp_path / "results_2026.json").write_text(content)
+    cells, faults = load_cells(tmp_path)
+    assert [c.persona for c in cells] == ["ada"]
+    assert [fault.file for fault in faults] == ["results_2026.json"]
+
+
+@pytest.mark.parametrize("field", ["cluster", "metrics", "id"])
+def test_samples_that_lack_what_a_table_needs_end_in_one_sentence(field: str, tmp_path: Path) -> None:
+    rows = [{key: value for key, value in row("q1", 1.0).items() if key != field}]
+    tasks = {"persbench_attitude": {"version": "1.0", "hash": "abc", "samples": rows}}
+    save_record(
+        tmp_path / "records" / "prompt__ada.json", CellRecord("prompt", "ada", "key", {"pack": "w@1"}, tasks, {})
+    )
+    for words in (["report", "table"], ["report", "compare"], ["paper", "main"], ["leaderboard", "build"]):
+        out = ["--out", str(tmp_path / "out")] if words[-1] in {"main", "build"} else []
+        done = CliRunner().invoke(app, [*words, str(tmp_path), *out])
+        assert isinstance(done.exception, PersbenchError | None), done.exception
+        assert "\n" not in str(done.exception)
+
+
+def stock(folder: Path, *replies: str) -> Path:
+    """Results of the stock command, whose samples have such replies."""
+    folder.mkdir(exist_ok=True)
+    (folder / "results_2026.json").write_text('{"configs": {"persbench_reply": {}}}')
+    doc = {"persona": "ada", "system": "prompt", "cluster": "q", "kind": "reply"}
+    lines = [
+        {"doc": doc | {"id": f"r{n}"}, "resps": [[text]], "metrics": ["lift"], "lift": [1.0, True]}
+        for n, text in enumerate(replies)
+    ]
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    (folder / "samples_persbench_reply_2026.jsonl").write_text(text, "utf-8", newline="\n")
+    return folder
+
+
+def test_a_line_separator_in_a_reply_ends_no_sample(tmp_path: Path) -> None:
+    (found,), faults = load_cells(stock(tmp_path, "one\u2028two\x85three", "four"))
+    assert [one["reply"] for one in found.tasks["persbench_reply"]] == ["one\u2028two\x85three", "four"]
+    assert not faults
+
+
+HOSTILE = ('=HYPERLINK("http://x")', "+1", "-2+3", "@SUM(A1)", " =1", "\uff1dA1")
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_name_is_a_formula_in_a_spreadsheet(name: str) -> None:
+    table = csv_board({"board": lines_of([cell(name, name, [1.0, 0.0], model=name)])})
+    for found in list(csv.reader(StringIO(table)))[1:]:
+        assert [found[0], found[1], found[9]] == [f"'{name}"] * 3
+        assert found[3] == ("0.02" if found[2].endswith("margin") else "1.0" if found[2].endswith("raw") else "0.5")
+
+
+def test_a_name_is_shown_as_it_is_and_no_markup() -> None:
+    name = "a|b<script>[red]x[/red]\x1b[31m"
+    lines = lines_of([cell(name, "ada", [1.0, 0.0], model="```")])
+    text = markdown_board({"board": lines})
+    assert "| a\\|b&lt;script&gt;[red]x[/red]\\\\x1b[31m |" in text
+    assert "````\n" in text
+    console = Console(width=200, record=True, file=StringIO())
+    console.print(terminal_board({"board": lines}))
+    shown = console.export_text()
+    assert "[red]x[/red]\\x1b[31m" in shown
+    assert "\x1b" not in shown
+
+
 def test_an_lm_eval_result_without_samples_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "results_2026.json").write_text('{"configs": {"persbench_attitude": {}}}')
     with pytest.raises(FaultsError, match="run lm_eval with --log_samples"):
@@ -204,5 +316,5 @@ def test_notes_say_how_often_turns_were_dropped_dialogues_broke_off_and_the_pers
     reasons = "2 x empty [31m reply"
     assert broken == f"persbench_attitude: 2 of 6 dialogues broke off, and are unscored from there ({reasons})"
     assert folded == f"{start}template takes no system message: it stands in the user's turn in 2 of 3 items"
-    assert f"- prompt: {full}" in markdown_board({"board": [line]})
+    assert f"- prompt: {markdown_text(full)}" in markdown_board({"board": [line]})
     assert lines_of([cell("prompt", "ada", [1.0, 0.0])])[0].notes == ()

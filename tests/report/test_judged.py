@@ -163,7 +163,8 @@ def test_a_ranking_without_one_system_counts_for_the_strengths_of_the_others(tmp
     alpha, _, gamma = table_of(tmp_path).lines
     assert (alpha.entries["average_rank"].value.n, alpha.entries["average_rank"].value.unscored) == (14, 2)
     assert (alpha.entries["strength"].value.n, gamma.entries["strength"].value.n) == (15, 14)
-    assert gamma.entries["strength"].value.unscored == 1
+    # gamma was due in the ranking that misses it, too
+    assert (alpha.entries["strength"].value.unscored, gamma.entries["strength"].value.unscored) == (1, 2)
 
 
 def test_a_judge_that_was_not_examined_is_grey_everywhere(tmp_path: Path) -> None:
@@ -323,3 +324,47 @@ def test_the_report_shows_what_judges_said(tmp_path: Path, monkeypatch: pytest.M
     assert "| agree: content | 0.90 [.80 1.00] | longest 0.90 | +0.40 [+.30 +.50] |" in shown.output
     assert "- agree: qualified" in shown.output
     assert "| agree | cosine (reply) | +1.00" in shown.output
+
+
+def test_a_system_that_falls_silent_before_it_is_pushed_is_unscored(tmp_path: Path) -> None:
+    written(tmp_path)
+    for persona in ("ada", "bo"):
+        rows = samples_of("alpha", persona)
+        for row in rows["persbench_consistency"]:
+            row["transcripts"]["talk"] = row["transcripts"]["talk"][:1]
+            row["faults"] = {"talk": "the reply is empty"}
+        write_cell(tmp_path, "alpha", persona, rows)
+    judged(tmp_path, ("contradict",))
+    for metric in ("prompt_to_line", "line_to_line", "answered"):
+        by_system = {line.system: line.entries[metric].value for line in table_of(tmp_path).lines}
+        assert (by_system["alpha"].mean, by_system["alpha"].n, by_system["alpha"].unscored) == (None, 0, 4)
+        assert by_system["gamma"].n == 4
+
+
+def test_a_reply_that_changed_since_is_left_out_whatever_its_settings(tmp_path: Path) -> None:
+    judged(written(tmp_path))
+    rows = samples_of("beta", "ada")
+    rows["persbench_reply"][0]["reply"] = "Another."
+    write_cell(tmp_path, "beta", "ada", rows)
+    runs, faults = judged_runs(tmp_path, load_cells(tmp_path)[0])
+    told = sorted(map(str, faults))
+    assert len(told) == 2, "agree and rank read replies; dialogues, induction and the questions are the same"
+    assert all("no longer there as they were (beta/ada)" in text for text in told)
+    assert [Path(fault.file).name for fault in faults] == ["agree.json", "rank.json"]
+    (table,) = judged_tables(runs, [])
+    by_system = {line.system: line for line in table.lines}
+    assert by_system["beta"].entries["agree"].value.n == 8
+    assert by_system["beta"].entries["prompt_to_line"].value.n == 4
+
+
+def test_a_record_that_kept_no_digest_of_replies_needs_judging_again_and_asks_nothing(tmp_path: Path) -> None:
+    judged(written(tmp_path), ("agree",))
+    path = next(tmp_path.rglob("judged/*/agree.json"))
+    content = json.loads(path.read_text("utf-8"))
+    names = {name.rpartition("/")[0]: "0123456789ab" for name in content["cells"]}
+    path.write_text(json.dumps(content | {"cells": names}), "utf-8")
+    (found,), (fault,) = judged_runs(tmp_path, load_cells(tmp_path)[0])
+    assert found.rows["agree"] == ()
+    assert "alpha/ada, alpha/bo, beta/ada" in str(fault)
+    judged(tmp_path, ("agree",), drop="would sooner talk")  # whoever is asked now gives no verdict
+    assert table_of(tmp_path).lines[0].entries["agree"].value.n == 16

@@ -247,6 +247,13 @@ def test_a_folder_that_holds_something_else_is_not_touched(tmp_path: Path) -> No
         build(cells(prompt=0.1), tmp_path / "mine.txt")
 
 
+def test_a_world_of_its_own_is_named_for_training_too() -> None:
+    facts = {"pack": "harbour-2.0@aa", "recipe": "persllm"}
+    train, run, _ = commands("persllm", ["ada"], facts, ["persbench_reply"])
+    assert train == "persbench train --persona ada --recipe persllm --pack harbour --out adapters/persllm"
+    assert "--pack harbour" in run
+
+
 def test_an_earlier_site_is_replaced_as_a_whole(tmp_path: Path) -> None:
     out = tmp_path / "site"
     build(cells(prompt=0.1, rag=0.2), out)
@@ -276,6 +283,15 @@ def test_figures_stand_on_the_pages(tmp_path: Path) -> None:
     shown = [target for links in links_of(pages).values() for target in links.loaded if target.endswith(".svg")]
     assert shown
     assert {target.removeprefix("../") for target in shown} <= set(pages)
+
+
+def test_a_broken_record_of_a_rule_is_named_and_no_other(tmp_path: Path) -> None:
+    rules = [
+        replace(cell(f"sanity:{name}", "ada", 0.2), source=f"{name}.json") for name in ("longest", "random", "shortest")
+    ]
+    del next(iter(rules[1].tasks.values()))[0]["cluster"]
+    with pytest.raises(PersbenchError, match=r"^random\.json: items are not as persbench writes them"):
+        build(rules, tmp_path / "site")
 
 
 def test_results_without_a_task_of_the_board_are_an_error(tmp_path: Path) -> None:

@@ -79,3 +79,20 @@ def test_platt_without_any_distance_is_the_share_of_each() -> None:
     # targets 4/5 three times and 1/3 once: mean 41/60, log-odds log(41/19)
     assert bias == pytest.approx(math.log(41 / 19), abs=1e-4)
     assert scale == pytest.approx(1.0)
+
+
+def test_voices_that_are_told_the_wrong_way_round_give_no_odds() -> None:
+    """The two swap their manners from subject to subject: of a subject held out the classifier errs."""
+    manners = ("Och {} dinna fash laddie", "With respect to {} one must observe")
+    rows = [
+        (manners[(number + one) % 2].format(subject), author, subject)
+        for number, subject in enumerate(SUBJECTS)
+        for one, author in enumerate(("x", "y"))
+    ]
+    odds = VoiceOdds(rows)
+    assert odds.accuracy.high is not None
+    assert odds.accuracy.high < 0.5
+    assert (odds.scale, odds.bias, odds.tells) == (0.0, 0.0, False)
+    assert odds.log_odds("Och dinna fash", "x") == odds.log_odds("Och dinna fash", "y") == 0.0
+    assert odds.log_odds(" ", "x") is None
+    assert VoiceOdds(ROWS).tells

@@ -6,6 +6,7 @@ import csv
 import io
 import math
 import re
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -101,10 +102,13 @@ def test_preferences_by_hand(report: StudyReport) -> None:
     assert told.wins is not None
     assert plain.wins is not None
     assert (told.wins.mean, plain.wins.mean, told.wins.n) == (0.75, 0.25, 2)
+    # The third talked to both and left at the ratings: nobody knows whom they would have preferred.
+    assert (told.wins.unscored, plain.wins.unscored) == (1, 1)
     assert told.strength is not None
     assert told.strength.mean == pytest.approx(math.log(2) / 2)
+    assert (told.strength.n, told.strength.unscored) == (2, 1)
     assert report.versus == {("plain", "told"): (0, 1, 1)}
-    assert report.unanswered == 0
+    assert report.unanswered == 1
 
 
 def test_alpha_by_hand(report: StudyReport) -> None:
@@ -170,8 +174,54 @@ def test_a_comparison_that_is_due_and_not_answered_is_counted(tmp_path: Path) ->
     play(store, lambda _: {"likeness": 1, "engagement": 1}, lambda *_: "a", steps=4)
     report = study_report(read_study(tmp_path))
     assert report.unanswered == 1
-    assert [line.wins for line in report.lines] == [None, None]
+    for value in (found for line in report.lines for found in (line.wins, line.strength)):
+        assert value is not None
+        assert (value.mean, value.n, value.unscored) == (None, 0, 1)
     assert "Comparisons due and not answered: 1." in markdown_report(report)
+
+
+def test_unscored_comparisons_are_counted_for_those_that_were_to_be_compared(tmp_path: Path) -> None:
+    study = settings(systems={"plain": "vanilla", "told": "prompt", "third": "prompt"}, systems_per_rater=2)
+    store = Store(tmp_path / "study.sqlite", study)
+    met = []
+    for number in range(6):  # a whole round: whoever leaves does so at the ratings of the second conversation
+        rater = play(store, lambda _: {"likeness": 3, "engagement": 3}, lambda *_: "tie", steps=3 if number else 100)
+        met.append({task.system for task in store.tasks(rater)})
+    report = study_report(read_study(tmp_path))
+    assert report.unanswered == 5
+    for line in report.lines:
+        due = sum(line.system in systems for systems in met)
+        assert line.wins is not None
+        assert line.strength is not None
+        counts = (line.system in met[0], due - (line.system in met[0]))
+        assert (line.wins.n, line.wins.unscored) == (line.strength.n, line.strength.unscored) == counts
+
+
+def test_the_report_goes_by_the_limits_that_were_set_last(tmp_path: Path, clock: Clock) -> None:
+    path = tmp_path / "study.sqlite"
+    for minutes in (30, 90, 30, 60):
+        Store(path, settings(limits={"dropout_minutes": minutes}), clock=clock).close()
+        assert read_study(tmp_path).settings.limits.dropout_minutes == minutes
+    store = Store(path, settings(limits={"dropout_minutes": 60}), clock=clock)
+    arrive(store)
+    store.close()
+    found = {step.name: step for step in study_report(read_study(tmp_path), now=clock.now + 45 * 60).steps}
+    assert (found["consented"].stopped, found["consented"].under_way) == (0, 1)
+    with sqlite3.connect(path) as connection:
+        assert len(connection.execute("SELECT * FROM limits").fetchall()) == 4  # what they were stays
+        with pytest.raises(sqlite3.IntegrityError, match="only added"):
+            connection.execute("DELETE FROM limits")
+
+
+def test_a_study_of_an_earlier_version_is_read_and_gets_its_limits_when_it_is_opened(tmp_path: Path) -> None:
+    path = tmp_path / "study.sqlite"
+    Store(path, settings(limits={"dropout_minutes": 30})).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("DROP TABLE limits")  # and its triggers with it
+    connection.close()
+    assert read_study(tmp_path).settings.limits.dropout_minutes == 30
+    Store(path, settings(limits={"dropout_minutes": 60})).close()
+    assert read_study(tmp_path).settings.limits.dropout_minutes == 60
 
 
 def test_the_later_partner(tmp_path: Path) -> None:

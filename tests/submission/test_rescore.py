@@ -43,6 +43,19 @@ def test_what_is_counted_otherwise_is_counted_anew_and_nothing_else_changes(tmp_
     assert path.read_bytes() == before
 
 
+@pytest.mark.parametrize(("key", "was"), [("cluster", "traits/ada/early/1"), ("chance", {"order_gap": 0.5})])
+def test_what_answers_are_counted_by_is_the_pack_s(tmp_path: Path, key: str, was: Any) -> None:
+    whole, content = (record("prompt__ada", "persbench_traits") for _ in range(2))
+    task = content["tasks"]["persbench_traits"]
+    task |= {"version": "1.0", "hash": "0" * 12}
+    for row in task["samples"][:3]:
+        row[key] = was
+    found, changed = rescore_file(write(tmp_path / "records" / "prompt__ada.json", rekey(content)), examiner())
+    assert changed == 3, "no metric is another"
+    assert found.run.pop("rescored") == {"persbench_traits": "1.0@000000"}
+    assert json.loads(json.dumps(vars(found))) == whole
+
+
 def test_what_the_record_lacks_is_added_and_a_strange_mark_does_no_harm(tmp_path: Path) -> None:
     content = earlier(record("prompt__ada", TASK))
     content["run"]["rescored"] = "yes"

@@ -10,7 +10,8 @@ from tiny_chat_model import chat_model
 from persbench.errors import PersbenchError
 from persbench.models.adapter_card import read_card
 from persbench.models.fingerprint import folder_digest
-from persbench.training.card import losses_csv, stored_key
+from persbench.training.card import losses_csv
+from persbench.training.identity import stored_key
 
 
 @pytest.fixture(scope="module")

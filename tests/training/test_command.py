@@ -12,8 +12,10 @@ from short_training import make_home
 from typer.testing import CliRunner
 
 from persbench import cli
+from persbench.commands.train import run_command
 from persbench.errors import PersbenchError
 from persbench.training import command
+from persbench.training.pipeline import TrainSettings
 
 # No embedder is needed by a recipe that neither mines pairs nor looks for near-duplicates.
 PLAIN = "extends: short.yaml\ndpo: null\ndata: {deduplicate: null}\n"
@@ -82,3 +84,13 @@ def test_two_processes_train_together(home: Path, tmp_path: Path) -> None:
     together = (folder / "losses.csv").read_text().splitlines()[1:]
     for a, b in zip(alone, together, strict=True):
         assert float(a.split(",")[2]) == pytest.approx(float(b.split(",")[2]), abs=1e-3)
+
+
+def test_the_next_step_names_the_pack_and_is_quoted_for_the_shell() -> None:
+    settings = TrainSettings(out=Path("my adapters"), recipe="own/$(reboot) x.yaml", base="a b", pack="my world")
+    assert run_command(settings, ["ada", "bo"]) == (
+        "persbench run --model 'a b' --pack 'my world' --personas ada,bo "
+        "--systems 'prompt,$(reboot) x=my adapters' --out runs/trained"
+    )
+    plain = run_command(TrainSettings(out=Path("adapters")), ["ada"])
+    assert plain == "persbench run --personas ada --systems prompt,persllm=adapters --out runs/trained"

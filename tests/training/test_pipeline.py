@@ -17,7 +17,7 @@ from transformers import AutoTokenizer
 from persbench.errors import PersbenchError
 from persbench.models.adapter_card import read_card
 from persbench.models.fingerprint import folder_digest, model_fingerprint
-from persbench.training import checkpoints, pipeline
+from persbench.training import checkpoints, identity, pipeline
 from persbench.training.base import load_base
 from persbench.training.progress import Silent
 
@@ -129,8 +129,13 @@ def test_a_finished_persona_is_left_alone_and_another_training_refused(trained: 
     assert trained(max_steps=1, report=report) == folder
     assert report.notices == ["ada is trained already"]
     assert (folder / "card.json").stat().st_mtime_ns == before
-    for changed in ({"seed": 1}, {"max_steps": 2}, {"recipe": "persllm-sft"}):
-        with pytest.raises(PersbenchError, match=r"ada was trained with other settings .* name another --out"):
+    for changed, differs in (
+        ({"seed": 1}, r"another order of them; seed 0 -> 1"),
+        ({"max_steps": 2}, r"\(max_steps 1 -> 2\)"),
+        ({"recipe": "persllm-sft"}, r"recipe\.data\.repeat 1 -> 3; recipe\.sft\.learning_rate 0\.005 -> 0\.004"),
+        ({"dtype": "bfloat16"}, r'\(dtype "float32" -> "bfloat16 products, float32 weights"\)'),
+    ):
+        with pytest.raises(PersbenchError, match=rf"ada was trained with other settings .*{differs}.* name another"):
             trained(**{"max_steps": 1} | changed)
     (folder / "card.json").unlink()
     with pytest.raises(PersbenchError, match="holds something that persbench did not train"):
@@ -140,8 +145,36 @@ def test_a_finished_persona_is_left_alone_and_another_training_refused(trained: 
 def test_unfinished_work_of_other_settings_is_not_gone_on_with(trained: ShortTraining) -> None:
     with pytest.raises(Stopped):
         trained(StopAt("sft", 3))
-    with pytest.raises(PersbenchError, match="unfinished training with other settings"):
+    with pytest.raises(PersbenchError, match=r"unfinished training with other settings \(.*seed 0 -> 1\)"):
         trained(seed=1)
+
+
+def test_another_template_is_another_training(trained: ShortTraining, tmp_path: Path) -> None:
+    base = chat_model(tmp_path / "base")
+    folder = trained(base=str(base), max_steps=1)
+    before = read_card(folder).base_digest
+    template = base / "chat_template.jinja"
+    template.write_text(template.read_text("utf-8").replace("You are helpful", "You are told"), encoding="utf-8")
+    with pytest.raises(PersbenchError, match=r"settings \(another tokenizer or chat template of the base model\)"):
+        trained(base=str(base), max_steps=1)
+    again = trained(base=str(base), max_steps=1, out=tmp_path / "again")
+    assert read_card(again).base_digest == before  # evaluation compares it: it is of the weights
+
+
+def test_another_version_of_the_trainer_is_another_training(
+    trained: ShortTraining, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = trained(max_steps=1)
+    monkeypatch.setattr(identity, "TRAINER", identity.TRAINER + 1)
+    with pytest.raises(PersbenchError, match=r"settings \(trainer 1 -> 2\)"):
+        trained(max_steps=1)
+    monkeypatch.undo()
+    card = json.loads((folder / "card.json").read_text())
+    del card["trainer"], card["tokenizer_digest"]
+    (folder / "card.json").write_text(json.dumps(card | {"key": "0" * 64, "seed": 3}))
+    said = r"settings \(seed 3 -> 0; not noted by the older persbench that wrote it: tokenizer, trainer\)"
+    with pytest.raises(PersbenchError, match=said):
+        trained(max_steps=1)
 
 
 def test_two_trainings_into_one_folder_are_refused(trained: ShortTraining, tmp_path: Path) -> None:

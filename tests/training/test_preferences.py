@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
-from toy_world import WordBags, toy_world
+from toy_world import WordBags, toy_world, write_rows
 
 from persbench.errors import PersbenchError
 from persbench.packs.load import Pack, load_pack
@@ -75,3 +77,34 @@ def test_a_kind_without_any_pair_is_told(tmp_path: Path) -> None:
     with pytest.raises(PersbenchError, match=r"of kind other_persona for ada.*`rejected: \[other_stage\]`"):
         preferences(alone, with_dpo())
     assert {each.kind for each in preferences(alone, with_dpo(rejected=("other_stage",)))} == {"other_stage"}
+
+
+def test_the_pairs_of_persllm_are_those_its_records_were_trained_with(pack: Pack) -> None:
+    """All patterns, nothing dropped: which rows may be rejected ones makes no difference."""
+    told = "\n".join(f"{each.id} {each.origins}" for each in preferences(pack, with_dpo()))
+    assert hashlib.sha256(told.encode()).hexdigest()[:16] == "d93217806e5a9e4f"
+
+
+def test_what_a_recipe_leaves_out_comes_back_on_no_side(tmp_path: Path) -> None:
+    """An own prompt has its nearest among induced rows and among those that repeat another one."""
+    folder = toy_world(tmp_path / "pack")
+    ada, bo = (folder / f"personas/{who}/train.jsonl" for who in ("ada", "bo"))
+    asked = next(row for row in map(json.loads, ada.read_text("utf-8").splitlines()) if row["prompt_id"] == "ada-x00")
+    assert (asked["stage"], asked["pattern"]) == ("early", "question")
+    rows = [json.loads(line) for line in bo.read_text("utf-8").splitlines()]
+    early = [row for row in rows if row["stage"] == "early" and row["prompt_id"].startswith("bo")]
+    induced = next(row for row in early if row["pattern"] == "induced")
+    kept, repeated = [row for row in early if row["pattern"] == "question"][:2]
+    induced["prompt"] = asked["prompt"]
+    kept["prompt"] = f"{asked['prompt']} one two three"
+    repeated["prompt"] = f"{asked['prompt']} one two"  # nearer to it, and dropped for `kept`
+    write_rows(bo, rows)
+    world = load_pack(folder)
+
+    def rejected(recipe: Recipe) -> str:
+        found = {each.id: each.origins[1] for each in preferences(world, recipe)}
+        place = found[f"{asked['id']}/other_persona"]
+        return str(rows[int(place.rpartition(":")[2]) - 1]["id"])
+
+    assert rejected(with_dpo()) == induced["id"]
+    assert rejected(with_dpo("no-anti-induction")) == kept["id"]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from short_training import make_home
-from tiny_chat_model import byte_tokenizer
+from tiny_chat_model import TEMPLATE, byte_tokenizer, chat_model
 from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback
 
 from persbench.errors import PersbenchError
@@ -91,6 +91,34 @@ def test_a_template_that_refuses_system_messages_gets_them_in_the_users_turn() -
     assert formed(TWO_TURNS.row["prompt"], "folded") == TWO_TURNS.row["prompt"]
     with pytest.raises(PersbenchError, match="drops part of a dialogue"):
         chat_form(byte_tokenizer("{{ messages[-1].content }}"), "x")
+
+
+THINKING = (
+    "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' }}"
+    "{% if m.role == 'assistant' and loop.last %}{{ '<think>\n\n</think>\n\n' }}{% endif %}"
+    "{{ m.content + '<|im_end|>\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+
+
+@pytest.mark.parametrize(
+    ("template", "written", "asked"),
+    [
+        (THINKING, r"'<think>\\n\\n</think>\\n\\n'", "''"),
+        (TEMPLATE.replace("assistant\n' }}", "assistant\n<think>\n' }}"), "''", r"'<think>\\n'"),
+        (TEMPLATE.replace("add_generation_prompt", "false"), r"'<\|im_start\|>assistant\\n'", "''"),
+    ],
+    ids=["an empty block", "an open block", "no generation prompt"],
+)
+def test_a_template_that_writes_a_reply_otherwise_than_it_asks_for_one_is_refused(
+    template: str, written: str, asked: str, tmp_path: Path
+) -> None:
+    said = rf"{written} stands before the assistant's reply where the generation prompt has {asked}\. .*copy"
+    with pytest.raises(PersbenchError, match=said):
+        load_base(chat_model(tmp_path, template=template))
+    # With the block in both places the reply follows the generation prompt: trained as evaluated.
+    both = THINKING.replace("assistant\n' }}", "assistant\n<think>\n\n</think>\n\n' }}")
+    assert chat_form(byte_tokenizer(both), "x") == "chat"
 
 
 def test_rows_of_like_length_share_a_forward_pass_and_stay_in_their_window() -> None:

@@ -67,7 +67,8 @@ def traits(situation: Situation, system: System) -> Iterator[Document]:
     data, stage = situation.data, situation.stage.id
     for row in situation.pack.traits:
         item = f"traits/{data.persona.id}/{stage}/{row.id}"
-        document = document_of(situation, system, item, item, _likert(row.text, "ascending"), row.domain)
+        cluster = f"traits/{row.id}"  # all personas are asked the same statement
+        document = document_of(situation, system, item, cluster, _likert(row.text, "ascending"), row.domain)
         document |= {
             "labels": [str(i) for i in range(1, 6)],
             "candidates": list(OPTIONS),

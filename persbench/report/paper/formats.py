@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from typing import TYPE_CHECKING, Final
 
 from persbench.report.paper.latex import latex
-from persbench.visible import markdown_text, visible
+from persbench.visible import markdown_code, markdown_text, spreadsheet_text, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from persbench.report.paper.tables import Document, Field, Row, Table, Value
 
-FORMULA: Final = tuple("=+-@\uff1d\uff0b\uff0d\uff20")  # what a spreadsheet reads as the beginning of a formula
 SIGNATURE: Final = "signature"
 DIGITS: Final = 6  # of a number in CSV: below that, processors differ in their rounding
 
@@ -28,9 +26,7 @@ def markdown(document: Document) -> str:
         if table.notes:
             blocks.append("\n".join(f"- {markdown_text(note)}" for note in table.notes))
     if document.signatures:
-        lines = "\n".join(map(visible, document.signatures))
-        fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", lines)), default=0))
-        blocks.append(f"{fence}\n{lines}\n{fence}")
+        blocks.append(markdown_code(document.signatures))
     return "\n\n".join(blocks) + "\n"
 
 
@@ -82,8 +78,7 @@ def _plain(value: Value) -> str:
         return f"{value:.{DIGITS}g}"
     if isinstance(value, int):
         return str(value)
-    shown = visible(value)
-    return f"'{shown}" if shown.startswith(FORMULA) else shown
+    return spreadsheet_text(visible(value))
 
 
 WRITERS: Final[dict[str, Callable[[Document], str]]] = {"markdown": markdown, "latex": latex, "csv": csv_text}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from persbench.errors import PersbenchError
 from persbench.report.board import FLOORS, Line, lines_of, system_order, table_titles
+from persbench.report.cells import UNREADABLE
 from persbench.report.duplicates import in_one_evaluation
 from persbench.report.site.safe import name_of, slug
 from persbench.scoring.sanity import PREFIX
@@ -136,7 +137,7 @@ def reading(one: Evaluation) -> Iterator[None]:
     """
     try:
         yield
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError) as error:
+    except UNREADABLE as error:
         sources = ", ".join(sorted({cell.source for cell in one.cells if cell.source})) or one.name
         raise PersbenchError(
             f"{sources}: items are not as persbench writes them ({type(error).__name__}: {error}). "
@@ -148,8 +149,13 @@ def _fill_rules(rules: Sequence[Evaluation]) -> None:
     """Give the rules their lines: all in one go, since each is held to chance at a level that counts all of them."""
     cells = [cell for one in rules for cell in one.cells]
     for table in table_titles() if rules else ():
-        with reading(rules[0]):
+        try:
             lines = lines_of(cells, table)
+        except UNREADABLE:
+            for one in rules:  # each by itself, to find the file that is to blame
+                with reading(one):
+                    lines_of(one.cells, table)
+            raise
         for one in rules:
             fitting = (line for line in lines if line.system == one.system and line.personas == one.personas)
             if (line := next(fitting, None)) is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any, Final
 
+from persbench.packs.bundled import DEFAULT_WORLD
 from persbench.report.site.safe import name_of
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ def commands(system: str, personas: Sequence[str], signature: Mapping[str, Any],
         recipe = facts["recipe"]
         out = f"adapters/{_folder(recipe)}"
         found.append(
-            ["persbench", "train", "--persona", ",".join(personas), "--recipe", recipe]
+            ["persbench", "train", "--persona", ",".join(map(name_of, personas)), "--recipe", recipe]
+            + _pack(facts)
             + (["--seed", facts["training_seed"]] if "training_seed" in facts else [])
             + base
             + ["--out", out]
@@ -46,6 +48,7 @@ def commands(system: str, personas: Sequence[str], signature: Mapping[str, Any],
         ["persbench", "run", "--systems", spoken, "--personas", ",".join(map(name_of, personas))]
         + (["--model", model] if base else [])
         + ["--tasks", ",".join(map(name_of, tasks))]
+        + _pack(facts)
         + _settings(facts, signature)
         + ["--out", "runs/reproduced"]
     )
@@ -53,12 +56,16 @@ def commands(system: str, personas: Sequence[str], signature: Mapping[str, Any],
     return [shlex.join(command) for command in found]
 
 
+def _pack(facts: Mapping[str, str]) -> list[str]:
+    """Name the world, which training and evaluation must share, unless it is the one taken by default."""
+    world = facts.get("pack", "").partition("@")[0].rpartition("-")[0]
+    return ["--pack", world] if world not in {"", DEFAULT_WORLD} else []
+
+
 def _settings(facts: Mapping[str, str], signature: Mapping[str, Any]) -> list[str]:
     backend = facts.get("backend", PREFIX_BACKEND).partition("@")[0]
-    world = facts.get("pack", "").partition("@")[0].rpartition("-")[0]
     seeds = facts.get("seed", LM_EVAL_SEEDS)
     given = [
-        ("--pack", world, world not in {"", "grettow"}),
         ("--backend", backend, backend != PREFIX_BACKEND),
         ("--dtype", facts.get("dtype", ""), "dtype" in facts),
         ("--device", facts.get("device", ""), "device" in facts),

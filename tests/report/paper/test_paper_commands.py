@@ -95,16 +95,26 @@ def test_two_settings_of_one_system_are_refused(tmp_path: Path) -> None:
     assert "stands there with two settings" in refused("main", tmp_path)
 
 
-@pytest.mark.parametrize("broken", ["cluster", "metrics", "NaN"])
+def test_a_record_with_numbers_that_are_none_is_left_out_by_name(records: Path) -> None:
+    path = records / "records" / "000.json"
+    content = json.loads(path.read_text("utf-8"))
+    for task in content["tasks"].values():
+        for row in task["samples"]:
+            row["metrics"] = {metric: [float("nan"), True] for metric in row["metrics"]}
+    path.write_text(json.dumps(content), "utf-8")
+    done = run("main", records)
+    assert done.exit_code == 0, done.exception
+    assert "left out: records/000.json: not a readable result: " in done.stderr
+    assert "Input should be a finite number" in done.stderr
+
+
+@pytest.mark.parametrize("broken", ["cluster", "metrics"])
 def test_samples_that_are_none_end_in_one_sentence(broken: str, records: Path) -> None:
     path = records / "records" / "000.json"
     content = json.loads(path.read_text("utf-8"))
     for task in content["tasks"].values():
         for row in task["samples"]:
-            if broken == "NaN":
-                row["metrics"] = {metric: [float("nan"), True] for metric in row["metrics"]}
-            else:
-                del row[broken]
+            del row[broken]
     path.write_text(json.dumps(content), "utf-8")
     told = refused("main", records)
     assert "samples are not as persbench writes them" in told
