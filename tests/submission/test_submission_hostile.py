@@ -29,7 +29,7 @@ from typer.testing import CliRunner
 from persbench import cli
 from persbench.errors import PersbenchError
 from persbench.packs.bundled import fake_pack
-from persbench.records import write_atomic
+from persbench.records import write_new
 from persbench.report.cells import load_cells
 from persbench.report.site.build import build_site
 from persbench.submission import board
@@ -282,13 +282,13 @@ def test_a_board_that_cannot_be_written_keeps_no_part(tmp_path: Path, monkeypatc
         write(tmp_path / "run" / "records" / f"{name}.json", record(name))
     writes: list[Path] = []
 
-    def full(path: Path, data: bytes) -> None:
+    def full(path: Path, data: bytes) -> bool:
         if writes:
             raise PersbenchError("no space")
         writes.append(path)
-        write_atomic(path, data)
+        return write_new(path, data)
 
-    monkeypatch.setattr(board, "write_atomic", full)
+    monkeypatch.setattr(board, "write_new", full)
     with pytest.raises(PersbenchError, match="no space"):
         accepted(tmp_path / "run", tmp_path / "board")
     assert writes
