@@ -57,3 +57,14 @@ def test_a_model_is_asked_about_learnt_and_unseen_prompts_alike(pack: Path, tmp_
     assert set(rows) == {f"{foil}: {pattern}" for foil in ("position", "substance") for pattern in patterns}
     assert [rows["position: all"][place] for place in (4, 7)] == ["24", "24"]
     assert [rows["substance: all"][place] for place in (4, 7)] == ["96", "24"]
+
+
+def test_the_committed_table_follows_from_the_committed_records() -> None:
+    dev = Path(__file__).parent.parent / "leaderboard" / "dev"
+    told = [
+        line
+        for line in (dev / "README.md").read_text(encoding="utf-8").splitlines()
+        if "e: all |" in line or "n: all |" in line
+    ]
+    assert len(told) == 10
+    assert set(told) <= set(unseen.table(dev / "unseen").splitlines())
