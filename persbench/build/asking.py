@@ -13,7 +13,7 @@ from persbench.annotators.prompts import PromptFile, prompt
 from persbench.build.drops import Drops, Reason
 from persbench.errors import PersbenchError
 from persbench.models.trained_form import ANALYSIS_MARK, RESPONSE_MARK
-from persbench.packs.texts import PackModel
+from persbench.packs.texts import PackModel, folded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -211,7 +211,7 @@ def same(texts: Mapping[str, str]) -> str | None:
     """Complain of two texts that differ at most in case and spacing, as the schema of packs would."""
     first: dict[str, str] = {}
     for name, text in texts.items():
-        before = first.setdefault(" ".join(text.casefold().split()), name)
+        before = first.setdefault(folded(text), name)
         if before != name:
             return f"{before} and {name} are the same text"
     return None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from persbench.build.asking import Asker, Request
 from persbench.packs.schema import Material, MaterialKind
-from persbench.packs.texts import PackModel
+from persbench.packs.texts import PackModel, folded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -173,7 +173,7 @@ def held_out(pieces: Iterable[Piece], share: float) -> frozenset[str]:
 
 
 def _folded(piece: Piece) -> str:
-    return " ".join(piece.text.casefold().split())
+    return folded(piece.text)
 
 
 def fixed_key(*parts: str) -> str:

@@ -11,6 +11,7 @@ from unicodedata import normalize
 from persbench.build.formats.base import Account, Block, LeftOut, Limits
 from persbench.build.sources import path_faults, read_source, require_extra, shown
 from persbench.errors import Fault, FaultsError
+from persbench.packs.texts import folded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -87,7 +88,7 @@ def read_units(paths: Sequence[Path], *, objective: bool, limits: Limits | None 
         if not found and not account.faults:
             account.fault(None, "holds no text", "paragraphs, or lines of talk")
         for unit in found:
-            first = units.setdefault(" ".join(unit.text.casefold().split()), unit)
+            first = units.setdefault(folded(unit.text), unit)
             if first is not unit:
                 account.leave_out(unit.line, f"the same text as {first.source}:{first.line}")
         faults += account.faults

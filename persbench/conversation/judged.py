@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from persbench.conversation.lines import Entry, Metric, labels_of
 from persbench.conversation.measures import SIDES
 from persbench.judging.fit import CONVERSATIONS
-from persbench.judging.qualification import NOT_EXAMINED, is_same_model
+from persbench.judging.qualification import NOT_EXAMINED, TOOK_PART, is_same_model
 from persbench.judging.records import consistency_shares
 from persbench.judging.said import names_of, said_by
 from persbench.scoring.stats import cluster_interval
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from persbench.samples import Row
 
 
-TOOK_PART: Final = "the judge is the model that wrote this pack, training data included: it judges its own writing"
 JUDGED: Final = (
     Metric("prompt_to_line", "profile", "utterances that do not contradict the speaker's profile", against="prompt"),
     Metric("line_to_line", "own lines", "pairs of its utterances that do not contradict each other", against="line"),

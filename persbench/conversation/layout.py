@@ -13,8 +13,9 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from persbench.conversation.judged import JUDGED, TOOK_PART
+from persbench.conversation.judged import JUDGED
 from persbench.conversation.lines import METRICS, printable
+from persbench.judging.qualification import TOOK_PART
 from persbench.provenance import signature
 
 if TYPE_CHECKING:

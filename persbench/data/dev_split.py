@@ -19,6 +19,7 @@ import yaml
 
 from persbench.errors import FaultsError, PersbenchError
 from persbench.packs.load import load_pack
+from persbench.packs.texts import folded
 from persbench.records import write_atomic
 
 if TYPE_CHECKING:
@@ -196,7 +197,7 @@ def _tables(data: PersonaData, split: DevSplit) -> dict[str, list[dict[str, Any]
         "stages": [
             {"id": f"{who}-{prompt}", "kind": "change", "question": prompts[prompt], "replies": by_stage}
             for prompt, by_stage in sorted(replies.items())
-            if len({" ".join(text.casefold().split()) for text in by_stage.values()}) > 1
+            if len({folded(text) for text in by_stage.values()}) > 1
         ],
         "train": _dumped(kept),
         "matched": _dumped(row for row in data.matched if row.id in ids),

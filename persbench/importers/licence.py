@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from persbench.errors import PersbenchError
 from persbench.jsonl import file_problem
+from persbench.packs.texts import folded
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -120,7 +121,7 @@ def _head(path: Path) -> str:
 
 def _name(text: str) -> str:
     """Name a licence by its text; one that is not known by its first line."""
-    flat = " ".join(text.casefold().split())
+    flat = folded(text)
     for pattern, name in _KNOWN:
         if re.search(pattern, flat):
             return name

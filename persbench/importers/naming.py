@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from persbench.packs.complaints import did_you_mean
-from persbench.packs.texts import is_id
+from persbench.packs.texts import folded, is_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -92,7 +92,7 @@ def text_id(kind: str, text: str) -> str:
 
 def words_digest(*texts: str) -> str:
     """Return a digest by which texts are held against each other: a pack strips blanks, and no reader tells case."""
-    return text_digest("\x1f".join(" ".join(text.casefold().split()) for text in texts))
+    return text_digest("\x1f".join(folded(text) for text in texts))
 
 
 def text_digest(text: str, length: int = 32) -> str:

@@ -41,6 +41,7 @@ class Standing:
 
 
 NOT_EXAMINED: Final = Standing(False, "was not examined on this pack")
+TOOK_PART: Final = "the judge is the model that wrote this pack, training data included: it judges its own writing"
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from persbench.errors import Fault
 from persbench.packs.complaints import one_of, quoted, unknown_name
+from persbench.packs.texts import folded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -172,7 +173,7 @@ def _foils(file: str, line: int, row: Contrast, own: Answer) -> Iterator[Fault]:
         message = f"voice_only.stance {quoted(own.stance)} is the own stance"
         yield Fault(file, line, message, "another stance of the question")
     for name, reply in (("voice_only", row.voice_only.reply), ("stance_only", row.stance_only.reply)):
-        if " ".join(reply.casefold().split()) == " ".join(own.reply.casefold().split()):
+        if folded(reply) == folded(own.reply):
             yield Fault(file, line, f"{name}.reply is the own answer", "another text")
 
 
@@ -191,7 +192,7 @@ def _matched(draft: PersonaDraft) -> Iterator[Fault]:
                 yield Fault(file, line, f"unknown training row {quoted(row.id)}: there is no {draft.train.file}")
             elif draft.train.complete:
                 yield Fault(file, line, *unknown_name("training row", row.id, listed))
-        elif " ".join(row.response.casefold().split()) == " ".join(own.get(row.id, "").casefold().split()):
+        elif folded(row.response) == folded(own.get(row.id, "")):
             yield Fault(file, line, f"the response of {quoted(row.id)} in {draft.train.file}", "another text")
 
 

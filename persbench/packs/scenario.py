@@ -8,7 +8,7 @@ from pydantic import model_validator
 
 from persbench.errors import Fault
 from persbench.packs.complaints import one_of, quoted, unknown_name
-from persbench.packs.texts import Id, Line, Many, PackModel, Some, Text, complaint, distinct
+from persbench.packs.texts import Id, Line, Many, PackModel, Some, Text, complaint, distinct, folded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,6 +91,6 @@ def scenario_references(draft: PackDraft, known: Known) -> Iterator[Fault]:
             yield from known.question(file, line, question)
             yield from known.positions(file, line, question)
         for name in FEWEST_WORDS:
-            earlier = first.setdefault(" ".join(str(getattr(row, name)).casefold().split()), line)
+            earlier = first.setdefault(folded(str(getattr(row, name))), line)
             if earlier != line:
                 yield Fault(file, line, f"{name} is the same text as one of line {earlier}", "a text of its own")

@@ -20,6 +20,11 @@ class PackModel(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
 
+def folded(text: str) -> str:
+    """Return a text without case and without its spacing: texts that are equal then are the same text."""
+    return " ".join(text.casefold().split())
+
+
 def complaint(message: str, **context: object) -> PydanticCustomError:
     """Return an error for a validator to raise whose message reaches the user as it stands.
 
@@ -42,7 +47,7 @@ def distinct(texts: dict[str, str]) -> None:
     """
     seen: dict[str, str] = {}
     for place, text in texts.items():
-        first = seen.setdefault(" ".join(text.casefold().split()), place)
+        first = seen.setdefault(folded(text), place)
         if first != place:
             raise complaint("{first} and {second} are the same text", first=first, second=place)
 

@@ -100,7 +100,7 @@ def _stamp(path: Path) -> tuple[int, int]:
     return found.st_mtime_ns, found.st_size
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=3)
 def _read(folder: Path, stamped: tuple[tuple[Path, int, int], ...]) -> tuple[tuple[Cell, ...], tuple[Fault, ...]]:
     """Read the files of a folder; once, where several tables and pages of one process are made of the same files."""
     cells: list[Cell] = []

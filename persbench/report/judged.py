@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from persbench.errors import Fault, PersbenchError
 from persbench.judging.cases import KINDS
 from persbench.judging.fit import CONVERSATIONS
-from persbench.judging.qualification import NOT_EXAMINED, Standing, is_same_model
+from persbench.judging.qualification import NOT_EXAMINED, TOOK_PART, Standing, is_same_model
 from persbench.judging.records import FOLDER, load_judged_record
 from persbench.judging.said import names_of, said_by, who
 from persbench.report.board import Column, Entry, Line, layout, system_order
@@ -194,7 +194,7 @@ def _notices(found: JudgedRun, standings: dict[Kind, Standing], took_part: bool)
             told[standing.why].append(kind)
     notices = [f"{', '.join(kinds)}: the judge {why}; its figures are no result" for why, kinds in told.items()]
     if took_part:
-        notices.append("the judge is the model that wrote this pack, training data included: it judges its own writing")
+        notices.append(TOOK_PART)
     for kind, rows in found.rows.items():
         if len(rows) < found.cases[kind]:
             notices.append(f"{kind}: {len(rows)} of {found.cases[kind]} cases are judged")

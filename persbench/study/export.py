@@ -7,6 +7,7 @@ import io
 from typing import TYPE_CHECKING, Final
 
 from persbench.errors import UnknownNameError
+from persbench.visible import spreadsheet_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -14,10 +15,6 @@ if TYPE_CHECKING:
     from persbench.study.reading import StudyData
 
     Row = list[object]
-
-# What a spreadsheet takes for the start of a formula, in wide letters too, and whatever blanks stand before it.
-_FORMULA: Final = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
-_BLANK: Final = "\t\r"
 
 
 def csv_export(data: StudyData, rows: str = "ratings") -> str:
@@ -45,9 +42,7 @@ def csv_export(data: StudyData, rows: str = "ratings") -> str:
 def _safe(value: object) -> object:
     if value is None:
         return ""
-    if isinstance(value, str) and (value.lstrip().startswith(_FORMULA) or value.startswith(tuple(_BLANK))):
-        return f"'{value}"
-    return value
+    return spreadsheet_text(value) if isinstance(value, str) else value
 
 
 def _ratings(data: StudyData) -> Iterator[Row]:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from persbench.errors import PersbenchError
+from persbench.harness.twins import TwinTask
 from persbench.records import cell_key, packed, save_record, write_atomic
 from persbench.submission.findings import Findings, plain, shown
 from persbench.submission.form import record_of
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from persbench.harness.tasks import PersonaTask
     from persbench.records import CellRecord
     from persbench.samples import Row
     from persbench.submission.examiner import Examiner
@@ -89,11 +91,7 @@ def _scored(record: CellRecord, name: str, rows: Sequence[Row], examiner: Examin
     documents = examiner.documents(name, record.persona)
     if task is None:
         raise PersbenchError(f"the pack has nothing for {name}.")
-    if embedded_metrics(task):
-        embedder = str(record.signature.get("embedder"))
-        if embedder != examiner.embedder_name:
-            raise PersbenchError(f"{name} was scored with the embedder {plain(embedder)}: name it with --embedder.")
-        examiner.scored_with(task, embedder)
+    _use_embedder(task, name, record, examiner)
     findings, found = Findings(), []
     for held in rows:
         if held["id"] not in documents:
@@ -105,6 +103,8 @@ def _scored(record: CellRecord, name: str, rows: Sequence[Row], examiner: Examin
         def note(told: str, where: str = where) -> None:
             findings.add(name, f"{where}: {told}")
 
+        if isinstance(task, TwinTask) and row.get("left_out"):
+            note("pieces were left out of its prompt, and before version 1.1 options decided which: run it again")
         misfits(task, documents[row["id"]], row, record.system, note)
         fitting = answered(task, documents[row["id"]], row, note) if findings.total == before else None
         if fitting is not None:
@@ -120,6 +120,19 @@ def _scored(record: CellRecord, name: str, rows: Sequence[Row], examiner: Examin
         who = f"{plain(record.system)} as {plain(record.persona)}"
         raise PersbenchError(f"{who} cannot be scored again:\n{findings.text()}")
     return found
+
+
+def _use_embedder(task: PersonaTask, name: str, record: CellRecord, examiner: Examiner) -> None:
+    """Let a task that needs an embedder score with the record's.
+
+    Raises:
+        PersbenchError: It is another than the examiner's.
+    """
+    if embedded_metrics(task):
+        embedder = str(record.signature.get("embedder"))
+        if embedder != examiner.embedder_name:
+            raise PersbenchError(f"{name} was scored with the embedder {plain(embedder)}: name it with --embedder.")
+        examiner.scored_with(task, embedder)
 
 
 def rescore_file(path: Path, examiner: Examiner) -> tuple[CellRecord, int]:

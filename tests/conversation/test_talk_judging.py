@@ -13,12 +13,12 @@ from table_judge import Fields, judge_that
 
 from persbench.annotators.progress import silent
 from persbench.conversation import report
-from persbench.conversation.judged import TOOK_PART, judged_talks, talk_cells
+from persbench.conversation.judged import judged_talks, talk_cells
 from persbench.conversation.record_files import FOLDER, read_conversations, save_conversations
 from persbench.conversation.records import Agent, ConversationRecord
 from persbench.conversation.report import conversation_table
 from persbench.errors import FaultsError
-from persbench.judging.qualification import Qualification
+from persbench.judging.qualification import TOOK_PART, Qualification
 from persbench.judging.reading import subjects_of
 from persbench.judging.records import JudgedRecord
 from persbench.judging.run import Work, judge_run

@@ -109,6 +109,16 @@ def test_what_does_not_fit_is_refused_and_stays_as_it_was(tmp_path: Path, spoil:
     assert path.read_bytes() == before
 
 
+def test_a_twin_whose_prompt_followed_from_its_options_is_not_scored_again(tmp_path: Path) -> None:
+    content = record("prompt__ada", "persbench_costume_gen")
+    content["tasks"]["persbench_costume_gen"] |= {"version": "1.0", "hash": "0" * 12}
+    path = write(tmp_path / "records" / "prompt__ada.json", rekey(content))
+    assert rescore_file(path, examiner())[0].run["rescored"] == {"persbench_costume_gen": "1.0@000000"}
+    content["tasks"]["persbench_costume_gen"]["samples"][0]["left_out"] = 1
+    with pytest.raises(PersbenchError, match="options decided which: run it again"):
+        rescore_file(write(path, rekey(content)), examiner())
+
+
 def test_the_command_names_what_changed_and_every_record_that_it_left(tmp_path: Path) -> None:
     good = write(tmp_path / "records" / "prompt__ada.json", earlier(record("prompt__ada", TASK)))
     write(tmp_path / "records" / "half__ada.json", "{")
