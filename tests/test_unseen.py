@@ -7,13 +7,17 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import thoughts
 import unseen
 
 from persbench.data.dev_split import dev_split
+from persbench.harness.documents import documents_of
+from persbench.harness.fake_lm import FakeLM
 from persbench.harness.run import run
 from persbench.harness.settings import RunSettings
 from persbench.packs.bundled import resolve_pack
 from persbench.packs.load import load_pack
+from persbench.systems.registry import get_system
 
 
 @pytest.fixture(scope="module")
@@ -68,3 +72,43 @@ def test_the_committed_table_follows_from_the_committed_records() -> None:
     ]
     assert len(told) == 10
     assert set(told) <= set(unseen.table(dev / "unseen").splitlines())
+
+
+def test_each_thought_is_the_rows_own_or_another_rows_of_its_kind() -> None:
+    data = load_pack(resolve_pack(None)).persona("nedda")
+    found = thoughts.written_thoughts(data)
+    by_analysis = {row.analysis: row for row in data.train}
+    assert set(found) == {row.id for row in data.train}
+    for row in data.train:
+        other = by_analysis[found[row.id][thoughts.ANOTHER]]
+        assert found[row.id][thoughts.WRITTEN] == row.analysis
+        assert other.id != row.id
+        assert (other.stage, other.pattern) == (row.stage, row.pattern)
+
+
+def test_an_item_names_its_training_row() -> None:
+    assert thoughts.row_of("knowledge/unseen-induced-nedda-t053-position") == "nedda-t053"
+
+
+def test_items_are_scored_after_a_given_thought(pack: Path) -> None:
+    world = load_pack(pack)
+    items = list(documents_of(unseen.TASK, world, world.persona("nedda"), get_system("vanilla")))[:3]
+    anchors = {doc["id"]: [0.0] * len(doc["candidates"]) for doc in items}
+    rows, others = (
+        thoughts.score(items, {doc["id"]: thought for doc in items}, anchors, FakeLM()) for thought in ("Yes.", "No.")
+    )
+    assert all(row["loglikelihoods"] != other["loglikelihoods"] for row, other in zip(rows, others, strict=True))
+    for doc, row in zip(items, rows, strict=True):
+        own, foil = (
+            row["loglikelihoods"][place] / len(doc["candidates"][place].encode())
+            for place in (doc["own"], 1 - doc["own"])
+        )
+        assert row["id"] == doc["id"]
+        assert row["metrics"]["knowledge_margin"][0] == pytest.approx(own - foil)
+
+
+def test_the_committed_table_of_thoughts_follows_from_the_committed_scores() -> None:
+    dev = Path(__file__).parent.parent / "leaderboard" / "dev"
+    table = thoughts.table(dev / "thoughts.jsonl").splitlines()
+    assert len(table) == 14
+    assert set(table) <= set((dev / "README.md").read_text(encoding="utf-8").splitlines())

@@ -85,11 +85,11 @@ def table(folder: Path) -> str:
     head = [f"{kind}: own reply taken | margin | n" for kind in (SEEN, UNSEEN)]
     lines = [f"| system | foil: prompts | {' | '.join(head)} |", f"|---|---|{'---:|' * 6}"]
     for (system, name), by_kind in sorted(found.items()):
-        lines.append(f"| {system} | {name} | {' | '.join(_told(by_kind[kind]) for kind in (SEEN, UNSEEN))} |")
+        lines.append(f"| {system} | {name} | {' | '.join(told(by_kind[kind]) for kind in (SEEN, UNSEEN))} |")
     return "\n".join(lines)
 
 
-def _told(rows: Sequence[Row]) -> str:
+def told(rows: Sequence[Row]) -> str:
     """Write accuracy and margin (hundredths of a nat per byte) over items."""
     items_of = [row["id"] for row in rows]
     taken, margin = (
