@@ -109,6 +109,7 @@ def test_items_are_scored_after_a_given_thought(pack: Path) -> None:
 
 def test_the_committed_table_of_thoughts_follows_from_the_committed_scores() -> None:
     dev = Path(__file__).parent.parent / "leaderboard" / "dev"
-    table = thoughts.table(dev / "thoughts.jsonl").splitlines()
-    assert len(table) == 14
-    assert set(table) <= set((dev / "README.md").read_text(encoding="utf-8").splitlines())
+    scores = dev / "thoughts.jsonl"
+    table, gains = thoughts.table(scores).splitlines(), thoughts.gains(scores).splitlines()
+    assert (len(table), len(gains)) == (26, 14)
+    assert {*table, *gains} <= set((dev / "README.md").read_text(encoding="utf-8").splitlines())

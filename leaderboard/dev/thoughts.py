@@ -2,13 +2,14 @@ r"""Is the position lost in the thought? The items of `unseen.py` again, after a
 
     python leaderboard/dev/unseen.py pack runs/unseen/pack
     python leaderboard/dev/thoughts.py score --pack runs/unseen/pack --records leaderboard/dev/unseen \
-      --adapter persllm=runs/dev/adapters/persllm --out runs/thoughts.jsonl
+      --system vanilla --system persllm=runs/dev/adapters/persllm --out runs/thoughts.jsonl
     python leaderboard/dev/thoughts.py table runs/thoughts.jsonl
 
-Both candidates of an item are scored after the `own` analysis, as the records of `unseen.py` keep it (these scores must
-be the recorded ones again: the program says how far off they are); after the `written` one, which the persona's author
-put before that very reply; and after `another`, written for another prompt of the same persona, stage and pattern. What
-`written` has beyond `another` comes from what it says, and not from its being well written.
+Both candidates of an item are scored after the system's `own` analysis, as the records of `unseen.py` keep it, or after
+none where it makes none (these scores must be the recorded ones again: the program says how far off they are); after
+the `written` one, which the persona's author put before that very reply; and after `another`, written for another
+prompt of the same persona, stage and pattern. What `written` has beyond `another` comes from what it says, and not from
+its being well written. Untuned systems say what the base model could make of such a thought before any training.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ from persbench.packs.bundled import resolve_pack
 from persbench.packs.load import load_pack
 from persbench.records import write_atomic
 from persbench.report.cells import load_cells
+from persbench.report.paper.wording import difference_text
 from persbench.scoring.choice import anchor, per_byte
+from persbench.scoring.stats import cluster_interval
 from persbench.systems.registry import get_system
 from persbench.systems.trained import adapter_folder
 
@@ -47,7 +50,7 @@ if TYPE_CHECKING:
     from persbench.packs.pack import PersonaData
     from persbench.samples import Row
 
-OWN, WRITTEN, ANOTHER = KINDS = ("own", "written", "another")
+NONE, OWN, WRITTEN, ANOTHER = KINDS = ("none", "own", "written", "another")
 BATCH: Final = 16
 
 
@@ -68,12 +71,12 @@ def row_of(item: str) -> str:
     return "-".join(item.rpartition("/")[2].split("-")[2:-1])
 
 
-def score(items: Sequence[Any], thoughts: Mapping[str, str], anchors: Mapping[str, Any], lm: Any) -> list[Row]:
+def score(items: Sequence[Any], thoughts: Mapping[str, str | None], anchors: Mapping[str, Any], lm: Any) -> list[Row]:
     """Score items after given analyses.
 
     Args:
         items: Documents of `persbench_knowledge`.
-        thoughts: Item id -> the analysis before its candidates.
+        thoughts: Item id -> the analysis before its candidates; None for none.
         anchors: Item id -> nats per byte of its candidates without a persona.
         lm: The model, with its adapter.
 
@@ -82,7 +85,8 @@ def score(items: Sequence[Any], thoughts: Mapping[str, str], anchors: Mapping[st
     """
     pairs = []
     for doc in items:
-        after = prefilled(render(doc["messages"], lm.apply_chat_template), thoughts[doc["id"]])
+        thought, after = thoughts[doc["id"]], render(doc["messages"], lm.apply_chat_template)
+        after = after if thought is None else prefilled(after, thought)
         pairs += [(after.context, after.delimiter + text) for text in doc["candidates"]]
     found = iter(
         lm.loglikelihood([Instance("loglikelihood", {}, both, at, (TASK, at, 1)) for at, both in enumerate(pairs)])
@@ -96,8 +100,13 @@ def score(items: Sequence[Any], thoughts: Mapping[str, str], anchors: Mapping[st
     return rows
 
 
-def score_all(pack_folder: Path, records: Path, adapters: Mapping[str, Path]) -> list[Row]:
+def score_all(pack_folder: Path, records: Path, systems: Mapping[str, Path | None]) -> list[Row]:
     """Score every recorded item of every system three times.
+
+    Args:
+        pack_folder: By `unseen.py`.
+        records: Of the same items.
+        systems: Name -> folder of adapters; None for a system of the untuned model.
 
     Raises:
         PersbenchError: A folder holds no adapter for a persona of the records.
@@ -108,24 +117,25 @@ def score_all(pack_folder: Path, records: Path, adapters: Mapping[str, Path]) ->
     lm = PrefixLM(
         pretrained=str(fetch_model()), dtype="bfloat16", softmax_dtype="float32", device=device, batch_size=BATCH
     )
-    cells = [cell for cell in load_cells(records)[0] if cell.system in adapters]
+    cells = [cell for cell in load_cells(records)[0] if cell.system in systems]
     rows: list[Row] = []
     for cell in track(cells, "scoring"):
-        folder = adapter_folder(adapters[cell.system], cell.persona)
-        if folder is None:
-            raise PersbenchError(f"{adapters[cell.system]} holds no adapter for {cell.persona}")
+        of_all = systems[cell.system]
+        folder = None if of_all is None else adapter_folder(of_all, cell.persona)
+        if of_all is not None and folder is None:
+            raise PersbenchError(f"{of_all} holds no adapter for {cell.persona}")
         recorded = {row["id"]: row for row in cell.tasks[TASK] if not _by_heart(row["id"])}
         written = written_thoughts(source.persona(cell.persona))
         use_adapter(lm, folder)
         documents = documents_of(TASK, pack, pack.persona(cell.persona), get_system(cell.system, adapter=folder))
         items = [doc for doc in documents if doc["id"] in recorded]
         anchors = {name: row["anchors"] for name, row in recorded.items()}
-        for kind in KINDS:
-            thoughts = {
-                name: row["analysis"] if kind == OWN else written[row_of(name)][kind] for name, row in recorded.items()
-            }
+        recalled = {name: row.get("analysis") for name, row in recorded.items()}
+        first = NONE if None in recalled.values() else OWN
+        for kind in (first, WRITTEN, ANOTHER):
+            thoughts = recalled if kind == first else {name: written[row_of(name)][kind] for name in recorded}
             scored = score(items, thoughts, anchors, lm)
-            if kind == OWN:
+            if kind == first:
                 print(f"{cell.system} as {cell.persona}: {apart(scored, recorded)}", file=sys.stderr)
             rows += [{"system": cell.system, "persona": cell.persona, "analysis": kind} | row for row in scored]
     return rows
@@ -137,16 +147,14 @@ def _by_heart(item: str) -> bool:
 
 
 def apart(scored: Sequence[Row], recorded: Mapping[str, Row]) -> str:
-    """Say how far scores after the recorded analysis are from the recorded ones."""
+    """Say how far scores that were asked for as the recorded ones are from these."""
     gaps = [
         abs(own - then)
         for row in scored
         for own, then in zip(row["loglikelihoods"], recorded[row["id"]]["loglikelihoods"], strict=True)
     ]
     taken = sum(row["metrics"]["knowledge_acc"] != recorded[row["id"]]["metrics"]["knowledge_acc"] for row in scored)
-    return (
-        f"after the own analysis {max(gaps):.2f} nats at most from the records, {taken} of {len(scored)} choices differ"
-    )
+    return f"as they were recorded: {max(gaps):.2f} nats at most apart, {taken} of {len(scored)} choices differ"
 
 
 def table(file: Path) -> str:
@@ -164,9 +172,26 @@ def table(file: Path) -> str:
     return "\n".join(lines)
 
 
-def _named(text: str) -> tuple[str, Path]:
+def gains(file: Path) -> str:
+    """Return as Markdown by how much `written` beats `another` in the same items, with 95% intervals."""
+    found: dict[tuple[str, ...], dict[str, dict[str, dict[str, Any]]]] = defaultdict(lambda: defaultdict(dict))
+    for row in map(json.loads, file.read_text("utf-8").splitlines()):
+        parts = row["id"].rpartition("/")[2].split("-")
+        found[row["system"], parts[-1], parts[0]][row["id"]][row["analysis"]] = row["metrics"]
+    lines = ["| system | foil | prompts | own reply taken more often | margin | n |", "|---|---|---|---:|---:|---:|"]
+    for names, by_item in sorted(found.items()):
+        apart_by = []
+        for metric, form in (("knowledge_acc", "share"), ("knowledge_margin", "hundredths")):
+            pairs = [(each[WRITTEN][metric][0], each[ANOTHER][metric][0]) for each in by_item.values()]
+            apart_by.append((cluster_interval([one - other for one, other in pairs], list(by_item)), form))
+        told_of = " | ".join(difference_text(interval, form) for interval, form in apart_by)
+        lines.append(f"| {' | '.join(names)} | {told_of} | {len(by_item)} |")
+    return "\n".join(lines)
+
+
+def _named(text: str) -> tuple[str, Path | None]:
     name, _, folder = text.partition("=")
-    return name, Path(folder)
+    return name, Path(folder) if folder else None
 
 
 def main() -> None:
@@ -176,17 +201,17 @@ def main() -> None:
     scoring = parts.add_parser("score")
     scoring.add_argument("--pack", type=Path, required=True)
     scoring.add_argument("--records", type=Path, required=True)
-    scoring.add_argument("--adapter", type=_named, action="append", required=True, metavar="NAME=FOLDER")
+    scoring.add_argument("--system", type=_named, action="append", required=True, metavar="NAME[=ADAPTERS]")
     scoring.add_argument("--out", type=Path, required=True)
     parts.add_parser("table").add_argument("file", type=Path)
     wanted = parser.parse_args()
     try:
         if wanted.what == "table":
-            print(table(wanted.file))
+            print(table(wanted.file), gains(wanted.file), sep="\n\n")
             return
-        rows = score_all(wanted.pack, wanted.records, dict(wanted.adapter))
+        rows = score_all(wanted.pack, wanted.records, dict(wanted.system))
         write_atomic(wanted.out, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode())
-        print(table(wanted.out))
+        print(table(wanted.out), gains(wanted.out), sep="\n\n")
     except PersbenchError as error:
         sys.exit(f"error: {error}")
 
