@@ -20,6 +20,7 @@ from persbench.errors import PersbenchError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from concurrent.futures import Future
     from multiprocessing.queues import SimpleQueue
     from pathlib import Path
 
@@ -50,17 +51,17 @@ def shared_out(work: Work, names: Sequence[str], jobs: int, notice: Notice, logs
     threads = max(1, torch.get_num_threads() // jobs)
     listener = threading.Thread(target=_pass_on, args=(lines, notice), daemon=True)
     listener.start()
+    pools = [
+        ProcessPoolExecutor(1, mp_context=context, initializer=_begin, initargs=(lines, threads)) for _ in range(jobs)
+    ]
     try:
-        with ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(lines, threads)) as pool:
-            shares = [(number, names[number - 1 :: jobs]) for number in range(1, jobs + 1)]
-            futures = [pool.submit(_do, work, share, number, logs) for number, share in shares if share]
-            try:
-                outcomes = [future.result() for future in futures]
-            except BrokenProcessPool:
-                raise PersbenchError(
-                    f"a process of the run was killed (too little memory for {jobs} at once?); see {logs}. Finished "
-                    "cells are kept, and the same command goes on from there."
-                ) from None
+        shares = [(number, names[number - 1 :: jobs]) for number in range(1, jobs + 1)]
+        futures = [
+            pool.submit(_do, work, share, number, logs) for pool, (number, share) in zip(pools, shares, strict=True)
+        ]
+        for pool in pools:  # a process ends with its share: the model that it holds is no use to the others
+            pool.shutdown(wait=False)
+        outcomes = [_outcome(future, jobs, logs) for future in futures]
     finally:
         lines.put(None)
         listener.join()
@@ -68,6 +69,17 @@ def shared_out(work: Work, names: Sequence[str], jobs: int, notice: Notice, logs
     if faults:
         raise PersbenchError("\n".join(faults))
     return [path for outcome in outcomes if not isinstance(outcome, str) for path in outcome]
+
+
+def _outcome(future: Future[list[Path] | str], jobs: int, logs: Path) -> list[Path] | str:
+    """Return what a process wrote, or what went wrong in it, when it has come to its end."""
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        return (
+            f"a process of the run was killed (too little memory for {jobs} at once?); see {logs}. Finished cells are "
+            "kept, and the same command goes on from there."
+        )
 
 
 def _pass_on(lines: SimpleQueue[str | None], notice: Notice) -> None:

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import psutil
+
 from persbench.errors import PersbenchError
 
 
@@ -27,3 +29,19 @@ def wait(out: Path, share: Sequence[str], notice: Callable[[str], None]) -> list
     (out / share[0]).write_text(str(os.getpid()))
     time.sleep(60)
     return []
+
+
+def outlive(out: Path, share: Sequence[str], notice: Callable[[str], None]) -> list[Path]:
+    """Say who works; the second share says whether the process of the first, which has nothing to do, is gone."""
+    del notice
+    first, second = out / "first", out / "second"
+    if share[0] == first.name:
+        first.write_text(str(os.getpid()))
+        return [first]
+    begun = time.monotonic()
+    while not (first.is_file() and first.read_text()) or psutil.pid_exists(int(first.read_text())):
+        if time.monotonic() - begun > 30:
+            return []
+        time.sleep(0.1)
+    second.write_text("gone")
+    return [second]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from shares import act
+from shares import act, outlive
 
 from persbench.errors import PersbenchError
 from persbench.harness.jobs import shared_out
@@ -58,6 +58,12 @@ def test_a_fault_in_one_share_is_told_and_the_others_end(tmp_path: Path) -> None
 def test_a_killed_process_is_an_error_with_a_next_step(tmp_path: Path) -> None:
     with pytest.raises(PersbenchError, match=r"was killed .* the same command goes on"):
         shared_out(partial(act, tmp_path), ["killed", "b"], 2, lambda _: None, tmp_path / "logs")
+    assert (tmp_path / "b").read_text() == "b", "the others go on"
+
+
+def test_a_process_ends_with_its_share_and_gives_its_memory_back(tmp_path: Path) -> None:
+    found = shared_out(partial(outlive, tmp_path), ["first", "second"], 2, lambda _: None, tmp_path / "logs")
+    assert [path.name for path in found] == ["first", "second"]
 
 
 def test_the_processes_end_with_the_one_that_began_them(tmp_path: Path) -> None:
