@@ -14,6 +14,17 @@ MOST_ROWS = 64  # beyond this a step gains little on a CPU, and the rows' memory
 LONGEST_PREFILL = 1024  # tokens of prompts computed in one pass
 # An accelerator waits for its next command unless each is large: there all three are so many times as much.
 ACCELERATED = 8
+_BESIDE = {"processes": 1}
+
+
+def share_memory(processes: int) -> None:
+    """Say how many processes like this one run side by side: together they take no more than half of what is free."""
+    _BESIDE["processes"] = processes
+
+
+def _part() -> int:
+    """Return which part of the free memory this process may take: a quarter, or less beside more than one other."""
+    return max(4, 2 * _BESIDE["processes"])
 
 
 @dataclass(frozen=True)
@@ -38,13 +49,13 @@ class CacheBudget:
 
     @classmethod
     def of(cls, model: Any, gigabytes: float | None) -> CacheBudget:
-        """Read the sizes off a model's configuration; without a limit a quarter of the free memory is taken."""
+        """Read the sizes off a model's configuration; without a limit a part of the free memory is taken."""
         if gigabytes is not None:
             total = int(gigabytes * 2**30)
         elif model.device.type == "cuda":
-            total = torch.cuda.mem_get_info(model.device)[0] // 4
+            total = torch.cuda.mem_get_info(model.device)[0] // _part()
         else:
-            total = psutil.virtual_memory().available // 4
+            total = psutil.virtual_memory().available // _part()
         config = model.config.get_text_config()
         width = torch.finfo(model.dtype).bits // 8
         heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads

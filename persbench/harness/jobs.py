@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from persbench.errors import PersbenchError
+from persbench.harness.cache_budget import share_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -52,7 +53,8 @@ def shared_out(work: Work, names: Sequence[str], jobs: int, notice: Notice, logs
     listener = threading.Thread(target=_pass_on, args=(lines, notice), daemon=True)
     listener.start()
     pools = [
-        ProcessPoolExecutor(1, mp_context=context, initializer=_begin, initargs=(lines, threads)) for _ in range(jobs)
+        ProcessPoolExecutor(1, mp_context=context, initializer=_begin, initargs=(lines, threads, jobs))
+        for _ in range(jobs)
     ]
     try:
         shares = [(number, names[number - 1 :: jobs]) for number in range(1, jobs + 1)]
@@ -90,9 +92,10 @@ def _pass_on(lines: SimpleQueue[str | None], notice: Notice) -> None:
             notice(line)
 
 
-def _begin(lines: SimpleQueue[str | None], threads: int) -> None:
-    """Prepare a process: it uses its share of the cores, and ends with the one that began it."""
+def _begin(lines: SimpleQueue[str | None], threads: int, jobs: int) -> None:
+    """Prepare a process: it uses its share of cores and memory, and ends with the one that began it."""
     _LINES[:] = [lines]
+    share_memory(jobs)
     torch.set_num_threads(threads)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

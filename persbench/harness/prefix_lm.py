@@ -45,7 +45,7 @@ class PrefixLM(PrefixReplies, HFLM):  # type: ignore[misc]
     """HFLM that computes each distinct token of a set of requests once, and keeps live dialogues from turn to turn.
 
     Args:
-        max_cache_gb: Memory for caches, masks and logits; a quarter of what is free by default.
+        max_cache_gb: Memory for caches, masks and logits; a quarter of what is free by default, less beside other jobs.
         peft: Adapter; of a local folder the tokenizer is taken too, and the base stays at hand for anchors.
         arguments: Whatever `hf` takes; all model loading stays lm-eval's.
     """

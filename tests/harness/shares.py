@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 
 from persbench.errors import PersbenchError
+from persbench.harness.cache_budget import _part
 
 
 def act(out: Path, share: Sequence[str], notice: Callable[[str], None]) -> list[Path]:
@@ -45,3 +46,10 @@ def outlive(out: Path, share: Sequence[str], notice: Callable[[str], None]) -> l
         time.sleep(0.1)
     second.write_text("gone")
     return [second]
+
+
+def budget(out: Path, share: Sequence[str], notice: Callable[[str], None]) -> list[Path]:
+    """Write down which part of the free memory is taken by a process of the run."""
+    del notice
+    (out / share[0]).write_text(str(_part()))
+    return [out / share[0]]

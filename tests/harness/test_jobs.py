@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from shares import act, outlive
+from shares import act, budget, outlive
 
 from persbench.errors import PersbenchError
 from persbench.harness.jobs import shared_out
@@ -64,6 +64,11 @@ def test_a_killed_process_is_an_error_with_a_next_step(tmp_path: Path) -> None:
 def test_a_process_ends_with_its_share_and_gives_its_memory_back(tmp_path: Path) -> None:
     found = shared_out(partial(outlive, tmp_path), ["first", "second"], 2, lambda _: None, tmp_path / "logs")
     assert [path.name for path in found] == ["first", "second"]
+
+
+def test_a_process_of_three_takes_a_third_of_half_the_free_memory(tmp_path: Path) -> None:
+    found = shared_out(partial(budget, tmp_path), ["a", "b", "c"], 3, lambda _: None, tmp_path / "logs")
+    assert [path.read_text() for path in found] == ["6"] * 3
 
 
 def test_the_processes_end_with_the_one_that_began_them(tmp_path: Path) -> None:
