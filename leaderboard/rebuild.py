@@ -52,7 +52,7 @@ def rebuild(out: Path) -> None:
     persbench("report", "table", RECORDS, "--format", "markdown", to=tables / "board.md")
     persbench("report", "compare", COMPARED, "--baseline", "prompt", to=tables / "compare.md")
     persbench("report", "confusion", COMPARED, to=tables / "confusion.md")
-    for name in ("main", "ablation"):
+    for name in ("main", "ablation", "table-2"):
         persbench("paper", name, COMPARED, *outs(tables, name, "md", "tex", "csv"))
     persbench("report", "conversations", HERE, *outs(tables, "conversations", "md", "csv"))
     persbench("report", "figures", RECORDS, "--formats", "png,svg", "--out", out / "figures")

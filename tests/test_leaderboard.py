@@ -36,5 +36,5 @@ def test_every_committed_table_figure_and_page_follows_from_the_records(tmp_path
     other = sorted(name for name in found if found[name] != committed[name])
     assert not other, f"leaderboard/rebuild.py gives other bytes: {', '.join(other)}"
     assert {name.partition("/")[0] for name in found} == set(PARTS)
-    assert {f"tables/main.{ending}" for ending in ("md", "tex", "csv")} <= found.keys()
+    assert {f"tables/{name}.{end}" for name in ("main", "table-2") for end in ("md", "tex", "csv")} <= found.keys()
     assert {f"tables/conversations.{ending}" for ending in ("md", "csv")} | {"site/conversations.html"} <= found.keys()

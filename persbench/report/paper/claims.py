@@ -40,7 +40,7 @@ class Finding:
         comparison: The paired difference, its p adjusted over the claim; None where there is none.
         verdict: By the rule.
         reason: Why it is not confirmed; empty if it is.
-        told: The numbers that were put in order.
+        told: The numbers that were put in order, and the baseline's, of which the order is kept or is not.
         absent: Systems that it is about and that were not measured.
     """
 
@@ -228,12 +228,20 @@ def _in_order(claim: str, groups: Mapping[str, list[Cell]], baseline: str, order
     finding = Finding(claim, system, "", " ".join(metrics), name, True, None, Verdict.NOT_MEASURED, "")
     if absent := _absent(groups, listed[0], system, baseline):
         return replace(finding, absent=absent)
-    replies = replies_of(groups[system])
-    values = [likeness(replies, metric).mean for metric in metrics]
+    values, before = (_points(groups[each], metrics) for each in (system, baseline))
     known = [value for value in values if value is not None]
-    told = ", ".join("unscored" if value is None else f"{value:.2f}" for value in values)
+    told = f"{_listed(values)} ({baseline}: {_listed(before)})"
     if len(known) < len(values):
         return replace(finding, verdict=Verdict.UNDECIDED, reason="unscored", told=told)
     if known == sorted(set(known), reverse=True):
         return replace(finding, verdict=Verdict.CONFIRMED, told=told)
     return replace(finding, verdict=Verdict.REFUTED, reason="the point estimates stand in another order", told=told)
+
+
+def _points(cells: Sequence[Cell], metrics: Sequence[str]) -> list[float | None]:
+    replies = replies_of(cells)
+    return [likeness(replies, metric).mean for metric in metrics]
+
+
+def _listed(values: Sequence[float | None]) -> str:
+    return ", ".join("unscored" if value is None else f"{value:.2f}" for value in values)

@@ -185,7 +185,9 @@ def test_dpo_is_confirmed_where_stages_rise_inter_falls_and_the_order_stands() -
     assert (inter.comparison.found.interval.mean, inter.comparison.found.interval.n) == (-100.0, 240)
     assert inter.comparison.signs.text == "6/6"
     assert inter.comparison.p_adjusted == pytest.approx(2 * P)
-    first, second, third = map(float, order.told.split(", "))
+    own, _, before = order.told.partition(" (persllm-sft: ")
+    assert before == "100.00, 100.00, 100.00)"
+    first, second, third = map(float, own.split(", "))
     assert first == 100.0
     assert first > second > third == 0.0
 
@@ -193,7 +195,10 @@ def test_dpo_is_confirmed_where_stages_rise_inter_falls_and_the_order_stands() -
 def test_an_order_that_does_not_stand_is_refuted_and_one_without_a_baseline_not_told() -> None:
     cells = talkers("persllm", SAME) + talkers("persllm-sft", SAME)
     order = claim(cells, "3").findings[-1]
-    assert (order.verdict, order.told) == (Verdict.REFUTED, "100.00, 100.00, 100.00")
+    assert (order.verdict, order.told) == (
+        Verdict.REFUTED,
+        "100.00, 100.00, 100.00 (persllm-sft: 100.00, 100.00, 100.00)",
+    )
     alone = claim(talkers("persllm", SAME), "3").findings[-1]
     assert (alone.verdict, alone.absent) == (Verdict.NOT_MEASURED, ("persllm-sft",))
     blank = talkers("persllm", dict.fromkeys(SIX, ("", ""))) + talkers("persllm-sft", SAME)

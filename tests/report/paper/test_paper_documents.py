@@ -199,7 +199,9 @@ def test_table_2_by_persona_and_on_average() -> None:
     assert row_of(directions, "Inter")[1:] == [
         "lower with DPO", "0.38 to 0.33", "50.00 to 0.00", "-50.00 [-50.00 -50.00]", "2/2", "**confirmed**",
     ]  # fmt: skip
-    assert row_of(directions, "Intra &gt; Stage &gt; Inter")[3] == "100.00, 100.00, 0.00"
+    assert row_of(directions, "Intra &gt; Stage &gt; Inter")[3] == (
+        "100.00, 100.00, 0.00 (persllm-sft: 0.00, 50.00, 50.00)"
+    )
     assert row_of(directions, "Stage")[-1] == "reported"
 
 
