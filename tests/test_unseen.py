@@ -87,7 +87,8 @@ def test_each_thought_is_the_rows_own_or_another_rows_of_its_kind() -> None:
 
 
 def test_an_item_names_its_training_row() -> None:
-    assert thoughts.row_of("knowledge/unseen-induced-nedda-t053-position") == "nedda-t053"
+    found = unseen.parts_of("knowledge/unseen-induced-nedda-t053-position")
+    assert found == ("unseen", "induced", "nedda-t053", "position")
 
 
 def test_items_are_scored_after_a_given_thought(pack: Path) -> None:

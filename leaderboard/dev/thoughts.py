@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 from lm_eval.api.instance import Instance
 from rich.progress import track
-from unseen import SEEN, TASK, UNSEEN, told
+from unseen import SEEN, TASK, parts_of, seen_and_unseen
 
 from persbench.errors import PersbenchError
 from persbench.harness.adapters import use_adapter
@@ -64,11 +64,6 @@ def written_thoughts(data: PersonaData) -> dict[str, dict[str, str]]:
         for rows in alike.values()
         for at, row in enumerate(rows)
     }
-
-
-def row_of(item: str) -> str:
-    """Return the id of the training row that an item of `unseen.py` asks about."""
-    return "-".join(item.rpartition("/")[2].split("-")[2:-1])
 
 
 def score(items: Sequence[Any], thoughts: Mapping[str, str | None], anchors: Mapping[str, Any], lm: Any) -> list[Row]:
@@ -133,7 +128,7 @@ def score_all(pack_folder: Path, records: Path, systems: Mapping[str, Path | Non
         recalled = {name: row.get("analysis") for name, row in recorded.items()}
         first = NONE if None in recalled.values() else OWN
         for kind in (first, WRITTEN, ANOTHER):
-            thoughts = recalled if kind == first else {name: written[row_of(name)][kind] for name in recorded}
+            thoughts = recalled if kind == first else {name: written[parts_of(name).row][kind] for name in recorded}
             scored = score(items, thoughts, anchors, lm)
             if kind == first:
                 print(f"{cell.system} as {cell.persona}: {apart(scored, recorded)}", file=sys.stderr)
@@ -143,7 +138,8 @@ def score_all(pack_folder: Path, records: Path, systems: Mapping[str, Path | Non
 
 def _by_heart(item: str) -> bool:
     """Whether nothing is to be learnt from an item: a reply known by heart against one without substance."""
-    return f"/{SEEN}-" in item and item.endswith("-substance")
+    parts = parts_of(item)
+    return (parts.kind, parts.foil) == (SEEN, "substance")
 
 
 def apart(scored: Sequence[Row], recorded: Mapping[str, Row]) -> str:
@@ -161,23 +157,18 @@ def table(file: Path) -> str:
     """Return as Markdown how often the own reply is taken after each analysis, by foil and kind of prompt."""
     found: dict[tuple[str, str, str], dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
     for row in map(json.loads, file.read_text("utf-8").splitlines()):
-        parts = row["id"].rpartition("/")[2].split("-")
-        found[row["system"], parts[-1], row["analysis"]][parts[0]].append(row)
-    head = [f"{kind}: own reply taken | margin | n" for kind in (SEEN, UNSEEN)]
-    lines = [f"| system | foil | analysis | {' | '.join(head)} |", f"|---|---|---|{'---:|' * 6}"]
-    for (system, foil, kind), prompts in sorted(
-        found.items(), key=lambda each: (*each[0][:2], KINDS.index(each[0][2]))
-    ):
-        lines.append(f"| {system} | {foil} | {kind} | {' | '.join(told(prompts[at]) for at in (SEEN, UNSEEN))} |")
-    return "\n".join(lines)
+        item = parts_of(row["id"])
+        found[row["system"], item.foil, row["analysis"]][item.kind].append(row)
+    ordered = sorted(found.items(), key=lambda each: (*each[0][:2], KINDS.index(each[0][2])))
+    return seen_and_unseen(["system", "foil", "analysis"], ordered)
 
 
 def gains(file: Path) -> str:
     """Return as Markdown by how much `written` beats `another` in the same items, with 95% intervals."""
     found: dict[tuple[str, ...], dict[str, dict[str, dict[str, Any]]]] = defaultdict(lambda: defaultdict(dict))
     for row in map(json.loads, file.read_text("utf-8").splitlines()):
-        parts = row["id"].rpartition("/")[2].split("-")
-        found[row["system"], parts[-1], parts[0]][row["id"]][row["analysis"]] = row["metrics"]
+        item = parts_of(row["id"])
+        found[row["system"], item.foil, item.kind][row["id"]][row["analysis"]] = row["metrics"]
     lines = ["| system | foil | prompts | own reply taken more often | margin | n |", "|---|---|---|---:|---:|---:|"]
     for names, by_item in sorted(found.items()):
         apart_by = []

@@ -20,7 +20,7 @@ import json
 import sys
 from collections import defaultdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from persbench.data.dev_split import dev_split, write_dev_pack
 from persbench.errors import PersbenchError
@@ -32,7 +32,7 @@ from persbench.report.table import MARGIN_UNIT, ends, number
 from persbench.scoring.stats import cluster_interval
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from persbench.packs.pack import PersonaData
     from persbench.samples import Row
@@ -40,6 +40,22 @@ if TYPE_CHECKING:
 TASK = "persbench_knowledge"  # a question, the right reply and others in the same voice: the form that is wanted here
 SEEN, UNSEEN = "learnt", "unseen"
 POSITIONS = Path(__file__).parent / "other_positions.jsonl"
+
+
+class Item(NamedTuple):
+    """What the id of an item says.
+
+    Attributes:
+        kind: Of the prompt: learnt or unseen.
+        pattern: Of the training row.
+        row: Id of it.
+        foil: What the own reply stands against.
+    """
+
+    kind: str
+    pattern: str
+    row: str
+    foil: str
 
 
 def write_pack(out: Path) -> None:
@@ -79,17 +95,33 @@ def table(folder: Path) -> str:
     found: dict[tuple[str, str], dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
     for cell in load_cells(folder)[0]:
         for row in cell.tasks.get(TASK, []):
-            kind, pattern, *_, foil = row["id"].rpartition("/")[2].split("-")
-            for name in ("all", pattern):
-                found[cell.system, f"{foil}: {name}"][kind].append(row)
-    head = [f"{kind}: own reply taken | margin | n" for kind in (SEEN, UNSEEN)]
-    lines = [f"| system | foil: prompts | {' | '.join(head)} |", f"|---|---|{'---:|' * 6}"]
-    for (system, name), by_kind in sorted(found.items()):
-        lines.append(f"| {system} | {name} | {' | '.join(told(by_kind[kind]) for kind in (SEEN, UNSEEN))} |")
+            item = parts_of(row["id"])
+            for name in ("all", item.pattern):
+                found[cell.system, f"{item.foil}: {name}"][item.kind].append(row)
+    return seen_and_unseen(["system", "foil: prompts"], sorted(found.items()))
+
+
+def parts_of(item: str) -> Item:
+    """Read what the id of an item says."""
+    kind, pattern, *row, foil = item.rpartition("/")[2].split("-")
+    return Item(kind, pattern, "-".join(row), foil)
+
+
+def seen_and_unseen(titles: Sequence[str], found: Iterable[tuple[Sequence[str], Mapping[str, Sequence[Row]]]]) -> str:
+    """Return a Markdown table: its names, then how often the own reply is taken among learnt and among unseen prompts.
+
+    Args:
+        titles: Of the first columns.
+        found: Their names, and the rows by kind of prompt.
+    """
+    head = [*titles, *(f"{kind}: own reply taken | margin | n" for kind in (SEEN, UNSEEN))]
+    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(titles)}{'---:|' * 6}"]
+    for names, by_kind in found:
+        lines.append(f"| {' | '.join([*names, *(_told(by_kind.get(kind, [])) for kind in (SEEN, UNSEEN))])} |")
     return "\n".join(lines)
 
 
-def told(rows: Sequence[Row]) -> str:
+def _told(rows: Sequence[Row]) -> str:
     """Write accuracy and margin (hundredths of a nat per byte) over items."""
     items_of = [row["id"] for row in rows]
     taken, margin = (

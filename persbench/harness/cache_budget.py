@@ -22,7 +22,7 @@ def share_memory(processes: int) -> None:
     _BESIDE["processes"] = processes
 
 
-def _part() -> int:
+def part_of_free() -> int:
     """Return which part of the free memory this process may take: a quarter, or less beside more than one other."""
     return max(4, 2 * _BESIDE["processes"])
 
@@ -53,9 +53,9 @@ class CacheBudget:
         if gigabytes is not None:
             total = int(gigabytes * 2**30)
         elif model.device.type == "cuda":
-            total = torch.cuda.mem_get_info(model.device)[0] // _part()
+            total = torch.cuda.mem_get_info(model.device)[0] // part_of_free()
         else:
-            total = psutil.virtual_memory().available // _part()
+            total = psutil.virtual_memory().available // part_of_free()
         config = model.config.get_text_config()
         width = torch.finfo(model.dtype).bits // 8
         heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads

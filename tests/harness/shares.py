@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from persbench.errors import PersbenchError
-from persbench.harness.cache_budget import _part
+from persbench.harness.cache_budget import part_of_free
 
 
 def act(out: Path, share: Sequence[str], notice: Callable[[str], None]) -> list[Path]:
@@ -51,5 +51,5 @@ def outlive(out: Path, share: Sequence[str], notice: Callable[[str], None]) -> l
 def budget(out: Path, share: Sequence[str], notice: Callable[[str], None]) -> list[Path]:
     """Write down which part of the free memory is taken by a process of the run."""
     del notice
-    (out / share[0]).write_text(str(_part()))
+    (out / share[0]).write_text(str(part_of_free()))
     return [out / share[0]]
