@@ -27,6 +27,11 @@ def part_of_free() -> int:
     return max(4, 2 * _BESIDE["processes"])
 
 
+def free_memory(device: torch.device) -> int:
+    """Return the bytes that are free where a model stands."""
+    return int(torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else psutil.virtual_memory().available
+
+
 @dataclass(frozen=True)
 class CacheBudget:
     """Sizes of what a model computes, and how many tokens or rows fit.
@@ -50,12 +55,7 @@ class CacheBudget:
     @classmethod
     def of(cls, model: Any, gigabytes: float | None) -> CacheBudget:
         """Read the sizes off a model's configuration; without a limit a part of the free memory is taken."""
-        if gigabytes is not None:
-            total = int(gigabytes * 2**30)
-        elif model.device.type == "cuda":
-            total = torch.cuda.mem_get_info(model.device)[0] // part_of_free()
-        else:
-            total = psutil.virtual_memory().available // part_of_free()
+        total = free_memory(model.device) // part_of_free() if gigabytes is None else int(gigabytes * 2**30)
         config = model.config.get_text_config()
         width = torch.finfo(model.dtype).bits // 8
         heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import torch
@@ -9,11 +11,14 @@ from tqdm import tqdm
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
+from persbench.harness.cache_budget import free_memory
 from persbench.harness.generation import Reply
 from persbench.harness.kept_prefixes import KeptPrefixes
 from persbench.harness.tree_attention import tree_attention
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from persbench.harness.prefix_lm import PrefixLM
 
 TOKENS = [5 + i * 7 % 90 for i in range(24)]
@@ -22,10 +27,11 @@ ENDINGS = [[5 + (k * 31 + i * 11) % 90 for i in range(8)] for k in range(12)]
 SCORED = [TOKENS[: 4 + 4 * (k % 3)] + ending for k, ending in enumerate(ENDINGS)]
 CONTINUATIONS = [[7 + (k * 5 + i * 3) % 80 for i in range(4)] for k in range(12)]
 PIECE = 24  # tokens in a pass of the trial: its tree takes several
-# How much further sharing may move scores, and replies, in bfloat16 than the model's own cache does: a tuned model is
-# sharper, and rounding moves it further. Measured on SmolLM2-135M and adapters. Scores: the right mask 0.9-1.4 times as
-# far, one that hides the first token 2.3-8.6, one that shows every earlier place 7-17 times. Replies: the right mask
-# 1.3-2.0 times, one that hides a row's first token 3.6-7.0, one that shows every place 6.6-10.7 times.
+# In float32 the right mask moves scores by some 1e-5 nats, and one that hides the first token by half a nat.
+CLOSE = {"scores": 1e-2, "replies": 1e-3}
+# Where float32 cannot be had: how much further sharing may move scores, and replies, in bfloat16 than the model's own
+# cache does. A coarse measure, which errs towards `hf`'s slow way: on SmolLM2-135M and sixteen adapters the right mask
+# moved scores 0.9-2.8 times as far, and one that hides the first token 1.4-8.6 times. Replies: 1.3-2.0 and 3.6-7.0.
 FURTHER = {"scores": 1.8, "replies": 2.7}
 
 
@@ -41,21 +47,54 @@ def obstacle(lm: PrefixLM, what: str) -> str:
     if cache.layers and not all(type(layer) is DynamicLayer for layer in cache.layers):
         kinds = sorted({type(layer).__name__ for layer in cache.layers})
         return f"its cache has layers that cannot be forked ({', '.join(kinds)})"
-    exact = lm.model.dtype == torch.float32
     computed, kept, lm.kept = lm.tokens_computed, lm.kept, KeptPrefixes()
     try:
-        parted = torch.tensor(_scores(lm) if what == "scores" else _replies(lm))
-        rounding = 0.0 if exact else _score_rounding(lm) if what == "scores" else _rounding(lm)
+        with _in_float32(lm) as exact:
+            parted = torch.tensor(_scores(lm) if what == "scores" else _replies(lm))
+            rounding = 0.0 if exact else _score_rounding(lm) if what == "scores" else _rounding(lm)
     except Exception as error:  # noqa: BLE001 - see above
         return f"a trial of shared prefixes failed ({type(error).__name__}: {error})"
     finally:
         lm.tokens_computed, lm.kept = computed, kept
     worst, mean = float(parted.max()), float(parted.mean())  # a NaN among them makes both NaN, and so a no
     if exact:
-        agree = worst < (1e-2 if what == "scores" else 1e-3)
-        return "" if agree else f"its {what} change by {worst:.3f} when prefixes are shared"
+        return "" if worst < CLOSE[what] else f"its {what} change by {worst:.3f} when prefixes are shared"
     agree = mean <= FURTHER[what] * rounding
     return "" if agree else f"shared prefixes move its {what} by {mean:.3f}, its own cache by {rounding:.3f}"
+
+
+@contextmanager
+def _in_float32(lm: PrefixLM) -> Iterator[bool]:
+    """Let a model compute in float32 inside the block: a wrong mask is wrong in any arithmetic, and there it shows.
+
+    Its own tensors are put aside and come back as they were, to the last bit.
+
+    Yields:
+        Whether it does: quantised or offloaded weights, and attention that knows no float32, stay as they are, and so
+        does a model whose second copy would take more than half of the free memory.
+    """
+    tensors = [t for t in chain(lm.model.parameters(), lm.model.buffers()) if t.is_floating_point()]
+    narrow = [t for t in tensors if t.dtype != torch.float32]
+    if narrow and not _has_room(lm, narrow):
+        yield False
+        return
+    autocast, lm.mixed_precision_dtype = lm.mixed_precision_dtype, None
+    own = [t.data for t in narrow]
+    try:
+        for tensor in narrow:
+            tensor.data = tensor.data.float()
+        yield True
+    finally:
+        lm.mixed_precision_dtype = autocast
+        for tensor, data in zip(narrow, own, strict=True):
+            tensor.data = data
+
+
+def _has_room(lm: PrefixLM, tensors: list[torch.Tensor]) -> bool:
+    plain = all(p.is_floating_point() and p.device.type == lm.device.type for p in lm.model.parameters())
+    if not plain or lm.model.config._attn_implementation not in {"sdpa", "eager"}:  # noqa: SLF001 - no public reader
+        return False
+    return 4 * sum(t.numel() for t in tensors) <= free_memory(lm.device) // 2
 
 
 def _plain(lm: PrefixLM, tokens: list[int]) -> torch.Tensor:

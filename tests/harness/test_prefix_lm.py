@@ -13,13 +13,14 @@ from lm_eval.models.huggingface import HFLM
 from tiny_model import SHAPE, WORDS, tiny, tokenizer
 from transformers import MistralConfig, MistralForCausalLM
 
+from persbench.harness import tree_scoring
 from persbench.harness.backend import rounds_likelihoods
 from persbench.harness.documents import documents_of
 from persbench.harness.prefix_lm import PrefixLM
 from persbench.harness.rendering import render
 from persbench.harness.row_cache import RowCache
 from persbench.harness.token_tree import distinct_tokens
-from persbench.harness.trial import obstacle
+from persbench.harness.trial import FURTHER, obstacle
 from persbench.models.fetch import fetch_model
 from persbench.packs.bundled import fake_pack
 from persbench.packs.load import load_pack
@@ -115,20 +116,66 @@ def test_smollm2_scores_within_a_thousandth_of_hf_s(batch_size: int) -> None:
 
 @pytest.mark.model
 @pytest.mark.parametrize("hidden", [False, True])
-def test_smollm2_in_bfloat16_shares_replies_and_not_under_a_wrong_mask(
+def test_smollm2_in_bfloat16_shares_caches_and_not_under_a_wrong_mask(
     hidden: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lm = PrefixLM(pretrained=str(fetch_model()), dtype="bfloat16", device="cpu", batch_size=16)
-    whole = RowCache.mask
-
-    def mask(cache: RowCache, places: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-        shown = whole(cache, places, dtype).clone()
-        shown[..., :1] = torch.finfo(dtype).min  # the first token of each row
-        return shown
-
     if hidden:
-        monkeypatch.setattr(RowCache, "mask", mask)
-    assert bool(obstacle(lm, "replies")) is hidden
+        hide_the_first_token(monkeypatch)
+    assert [bool(obstacle(lm, what)) for what in ("scores", "replies")] == [hidden, hidden]
+
+
+def hide_the_first_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    ancestors, rows = tree_scoring.ancestor_mask, RowCache.mask
+
+    def of_piece(piece: Any, dtype: torch.dtype, device: Any = None) -> torch.Tensor:
+        mask = ancestors(piece, dtype, device)
+        if piece.past:
+            mask[..., :1] = torch.finfo(dtype).min
+        return mask
+
+    def of_rows(cache: RowCache, places: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+        mask = rows(cache, places, dtype).clone()
+        mask[..., :1] = torch.finfo(dtype).min
+        return mask
+
+    monkeypatch.setattr(tree_scoring, "ancestor_mask", of_piece)
+    monkeypatch.setattr(RowCache, "mask", of_rows)
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+@pytest.mark.parametrize("width", [torch.bfloat16, torch.float32])
+def test_a_trial_is_made_in_float32_and_leaves_the_weights_as_they_were(
+    width: torch.dtype, hidden: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However sharp the model: in bfloat16 rounding alone, 2.4 times that of its own cache, had this one refused."""
+    lm, seen = tiny(PrefixLM), set()
+    lm.model.to(width)
+    with torch.no_grad():
+        lm.model.get_output_embeddings().weight.mul_(40)
+    before = {name: (t.dtype, t.clone()) for name, t in lm.model.state_dict().items()}
+    forward = lm._forward
+
+    def noted(places: Any, **arguments: Any) -> Any:
+        seen.add(lm.model.dtype)
+        return forward(places, **arguments)
+
+    monkeypatch.setattr(lm, "_forward", noted)
+    if hidden:
+        hide_the_first_token(monkeypatch)
+    assert [bool(obstacle(lm, what)) for what in ("scores", "replies")] == [hidden, hidden]
+    assert seen == {torch.float32}
+    after = lm.model.state_dict()
+    assert all(after[name].dtype == width == dtype and after[name].equal(t) for name, (dtype, t) in before.items())
+
+
+def test_without_memory_for_float32_the_model_s_own_rounding_is_the_measure(monkeypatch: pytest.MonkeyPatch) -> None:
+    lm = tiny(PrefixLM)
+    lm.model.to(torch.bfloat16)
+    monkeypatch.setattr("persbench.harness.trial.free_memory", lambda device: 1000)
+    monkeypatch.setitem(FURTHER, "scores", 0.0)
+    assert "its own cache by" in obstacle(lm, "scores")
+    assert lm.model.dtype == torch.bfloat16
 
 
 def test_log_likelihoods_are_summed_in_float32_unless_told_otherwise() -> None:
