@@ -1,7 +1,9 @@
-"""Weights of linear layers in the layout that a CPU's bfloat16 products want, packed once.
+"""Weights of linear layers in the layout that a CPU's products want, packed once.
 
-torch brings them into that layout again at every product: with a few dozen rows, a step of generation, that is a
-quarter of the product's time. The numbers are the same to the last bit. It costs the weights' memory once more.
+In bfloat16 torch brings them into that layout again at every product: with a few dozen rows, a step of generation, that
+is a quarter of the product's time, and the numbers are the same to the last bit. In float32 torch takes another
+library's products, which know no such layout; these are up to a half faster with few rows (`benchmarks/README.md`), and
+agree up to rounding. It costs the weights' memory once more.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+DTYPES = (torch.bfloat16, torch.float32)
 ROWS = 64  # for which the layout is chosen; of a torch that lacks the products nothing is asked
 _PACK: Any = getattr(torch.ops.mkldnn, "_reorder_linear_weight", None)
 _PRODUCT: Any = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
@@ -22,17 +25,19 @@ class PackedLinear:
 
     Args:
         module: The layer. It keeps its weight, which its state and its name in the model belong to.
+        dtype: What the weight is packed in: while the layer computes in another type, torch's way is taken.
     """
 
-    def __init__(self, module: torch.nn.Linear) -> None:
+    def __init__(self, module: torch.nn.Linear, dtype: torch.dtype) -> None:
         self._module = module
+        self._dtype = dtype
         self._seen: tuple[torch.Tensor, int] | None = None
         self._packed: torch.Tensor | None = None
 
     def __call__(self, rows: torch.Tensor) -> torch.Tensor:
         """Multiply, as `torch.nn.Linear.forward` does."""
         weight, bias = self._module.weight, self._module.bias
-        if rows.dtype != torch.bfloat16 or weight.dtype != torch.bfloat16 or torch.is_grad_enabled():
+        if not rows.dtype == weight.dtype == self._dtype or torch.is_grad_enabled():
             return functional.linear(rows, weight, bias)
         if not self._is_of(weight):
             # An alias of the old weight is held, so that no new one can come to stand at its address.
@@ -43,7 +48,7 @@ class PackedLinear:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> PackedLinear:
         """Go with a copy of the layer; what is packed cannot be copied, and is packed again."""
-        return PackedLinear(deepcopy(self._module, memo))
+        return PackedLinear(deepcopy(self._module, memo), self._dtype)
 
     def _is_of(self, weight: torch.Tensor) -> bool:
         if self._seen is None:
@@ -53,17 +58,25 @@ class PackedLinear:
         return same_place and weight._version == version  # noqa: SLF001 - see above
 
 
-def pack_linears(model: Any) -> int:
-    """Let the linear layers of a bfloat16 model on a CPU multiply packed weights.
+def pack_linears(model: Any, most: int) -> int:
+    """Let the linear layers of a model on a CPU multiply packed weights.
+
+    Args:
+        model: transformers model.
+        most: Bytes that may be taken.
 
     Returns:
-        How many layers; none where the model stands elsewhere or computes in another type, or torch lacks the products.
+        Bytes that the packed weights take at their first use; 0, and nothing is packed, where they take more than may
+        be taken, the model stands elsewhere or computes in a type that is not packed, or torch lacks the products.
     """
-    if _PACK is None or _PRODUCT is None or model.device.type != "cpu" or model.dtype != torch.bfloat16:
+    if _PACK is None or _PRODUCT is None or model.device.type != "cpu" or model.dtype not in DTYPES:
         return 0
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return 0
     layers = [module for module in model.modules() if type(module) is torch.nn.Linear]
+    size = sum(layer.weight.nbytes for layer in layers)
+    if size > most:
+        return 0
     for layer in layers:
-        layer.forward = PackedLinear(layer)  # type: ignore[method-assign, assignment]
-    return len(layers)
+        layer.forward = PackedLinear(layer, layer.weight.dtype)  # type: ignore[method-assign, assignment]
+    return size

@@ -45,7 +45,8 @@ class PrefixLM(PrefixReplies, HFLM):  # type: ignore[misc]
     """HFLM that computes each distinct token of a set of requests once, and keeps live dialogues from turn to turn.
 
     Args:
-        max_cache_gb: Memory for caches, masks and logits; a quarter of what is free by default, less beside other jobs.
+        max_cache_gb: Memory for caches, masks, logits and packed weights; a quarter of what is free by default, less
+            beside other jobs.
         peft: Adapter; of a local folder the tokenizer is taken too, and the base stays at hand for anchors.
         arguments: Whatever `hf` takes; all model loading stays lm-eval's.
     """
@@ -60,10 +61,10 @@ class PrefixLM(PrefixReplies, HFLM):  # type: ignore[misc]
             arguments["softmax_dtype"] = "float32"  # see `rounds_likelihoods`
         self._encoded = lru_cache(maxsize=4)(super().tok_encode)
         super().__init__(*positional, peft=None if local else peft, **arguments)
-        pack_linears(self.model)
         if self.device.type == "cpu":
             keep_freed_memory()
-        self._budget = CacheBudget.of(self.model, max_cache_gb)
+        budget = CacheBudget.of(self.model, max_cache_gb)
+        self._budget = replace(budget, total=budget.total - pack_linears(self.model, budget.total // 2))
         self.tokens_computed = 0
         # By the adapter they were computed under.
         self._kept: dict[str | None, KeptPrefixes] = {}

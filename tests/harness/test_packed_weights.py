@@ -1,4 +1,4 @@
-"""Packed products are torch's own to the last bit, and never those of a weight that has changed."""
+"""Packed products are torch's own (in bfloat16 to the last bit), and never those of a weight that has changed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from copy import deepcopy
 
 import pytest
 import torch
+from lm_eval.models.huggingface import HFLM
 from tiny_model import tiny
 from torch.nn import functional
 
@@ -23,7 +24,7 @@ def layer(bias: bool = True) -> torch.nn.Linear:
 @pytest.mark.parametrize("rows", [1, 7, 33, 200])
 def test_the_product_is_torch_s_own(rows: int, bias: bool) -> None:
     module = layer(bias)
-    packed, given = PackedLinear(module), torch.randn(2, rows, 96, dtype=torch.bfloat16)
+    packed, given = PackedLinear(module, module.weight.dtype), torch.randn(2, rows, 96, dtype=torch.bfloat16)
     with torch.inference_mode():
         assert torch.equal(packed(given), module(given))
         assert torch.equal(packed(given), module(given)), "also when it is packed already"
@@ -45,7 +46,7 @@ def other_data(module: torch.nn.Linear) -> None:
 @pytest.mark.parametrize("change", [in_place, another, other_data])
 def test_a_changed_weight_is_packed_again(change: Callable[[torch.nn.Linear], None]) -> None:
     module = layer()
-    packed, given = PackedLinear(module), torch.randn(5, 96, dtype=torch.bfloat16)
+    packed, given = PackedLinear(module, module.weight.dtype), torch.randn(5, 96, dtype=torch.bfloat16)
     with torch.inference_mode():
         before = packed(given)
     change(module)
@@ -54,9 +55,20 @@ def test_a_changed_weight_is_packed_again(change: Callable[[torch.nn.Linear], No
         assert not torch.equal(packed(given), before)
 
 
+@pytest.mark.parametrize("rows", [1, 7, 200])
+def test_in_float32_the_product_is_torch_s_own_up_to_rounding(rows: int) -> None:
+    module, given = layer().float(), torch.randn(2, rows, 96)
+    packed = PackedLinear(module, module.weight.dtype)
+    with torch.inference_mode():
+        expected = functional.linear(given.double(), module.weight.double(), module.bias.double())
+        assert (packed(given) - expected).abs().max() < 1e-5
+        module.weight.mul_(2)
+        assert (packed(given) - expected).abs().max() > 0.1, "a changed weight is packed again"
+
+
 def test_gradients_and_other_types_go_torch_s_way() -> None:
     module = layer()
-    module.forward = PackedLinear(module)  # type: ignore[method-assign, assignment]
+    module.forward = PackedLinear(module, module.weight.dtype)  # type: ignore[method-assign, assignment]
     module(torch.randn(5, 96, dtype=torch.bfloat16)).sum().backward()
     assert module.weight.grad is not None
     module.float()
@@ -66,7 +78,7 @@ def test_gradients_and_other_types_go_torch_s_way() -> None:
 
 def test_a_copy_multiplies_its_own_weight() -> None:
     module, given = layer(), torch.randn(5, 96, dtype=torch.bfloat16)
-    module.forward = PackedLinear(module)  # type: ignore[method-assign, assignment]
+    module.forward = PackedLinear(module, module.weight.dtype)  # type: ignore[method-assign, assignment]
     with torch.inference_mode():
         before = module(given)
     twin = deepcopy(module)
@@ -76,9 +88,25 @@ def test_a_copy_multiplies_its_own_weight() -> None:
         assert torch.equal(module(given), before)
 
 
-def test_only_bfloat16_models_are_packed() -> None:
-    model = tiny(PrefixLM).model
-    assert pack_linears(model) == 0
-    names = [name for name, _ in model.to(torch.bfloat16).state_dict().items()]
-    assert pack_linears(model) == len([m for m in model.modules() if type(m) is torch.nn.Linear]) > 0
-    assert [name for name, _ in model.state_dict().items()] == names
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_a_model_is_packed_where_its_weights_fit_once_more(dtype: torch.dtype) -> None:
+    model = tiny(HFLM).model.to(dtype)
+    names = [*model.state_dict()]
+    layers = [module for module in model.modules() if type(module) is torch.nn.Linear]
+    size = sum(module.weight.nbytes for module in layers)
+    assert pack_linears(model, size - 1) == 0
+    assert not any(isinstance(module.forward, PackedLinear) for module in layers)
+    assert pack_linears(model, size) == size > 0
+    assert all(isinstance(module.forward, PackedLinear) for module in layers)
+    assert [*model.state_dict()] == names
+
+
+def test_other_types_are_not_packed() -> None:
+    assert pack_linears(tiny(HFLM).model.to(torch.float16), 10**9) == 0
+
+
+def test_packed_weights_are_paid_for_by_the_budget() -> None:
+    lm = tiny(PrefixLM, max_cache_gb=1.0)
+    size = sum(module.weight.nbytes for module in lm.model.modules() if type(module) is torch.nn.Linear)
+    assert lm.budget.total == 2**30 - size < 2**30
+    assert tiny(PrefixLM, max_cache_gb=size / 2**30).budget.total == size, "too small for both: not packed"
