@@ -7,19 +7,21 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from persbench.data.pairs import pairs_of
+from persbench.data.pairs import KINDS, pairs_of
 from persbench.errors import PersbenchError
 from persbench.models.embedder import default_embedder
 from persbench.models.trained_form import reply_text
 from persbench.training.rows import dialogues, persona_system, prompt_messages
 
 if TYPE_CHECKING:
-    from persbench.data.pairs import Pair
     from persbench.models.chat import Message
     from persbench.packs.pack import Pack, PersonaData
-    from persbench.packs.schema import TrainDialogue
+    from persbench.packs.schema import Matched, TrainDialogue
     from persbench.scoring.overlap import Embedder
     from persbench.training.recipe import Dpo, Recipe
+
+
+Beside = tuple[str, "TrainDialogue", "TrainDialogue | Matched"]  # kind, the row to prefer, the one to turn from
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Preference:
         turns: The user's turn.
         chosen: The assistant's turn to prefer.
         rejected: The assistant's turn to turn from.
-        kind: `other_stage` or `other_persona`.
+        kind: `other_stage`, `other_persona` or `same_voice`.
         stage: At which the persona speaks.
         pattern: Of the training dialogue.
         origins: Where the chosen and the rejected response stand, as file:line.
@@ -63,6 +65,9 @@ def preferences_of(
 ) -> list[Preference]:
     """Make the preferences of one epoch of DPO, in order (`persbench.data.pairs` says how pairs are found).
 
+    Against `same_voice` a row's response stands beside the answer to the same prompt in the persona's own voice with
+    stance and facts taken out (matched.jsonl), which is no kind of the paper's.
+
     Args:
         pack: The world.
         data: The persona.
@@ -84,20 +89,27 @@ def preferences_of(
     def rows(whose: PersonaData) -> list[TrainDialogue]:
         return dialogues(whose, recipe, embedder=embedder)[0]
 
-    pairs = pairs_of(pack, data, embedder, rejected=recipe.dpo.rejected, rows=rows)
-    by_kind = [[pair for pair in pairs if pair.kind == kind] for kind in recipe.dpo.rejected]
+    mined = [kind for kind in recipe.dpo.rejected if kind in KINDS]
+    beside: list[Beside] = [
+        (pair.kind, pair.chosen, pair.rejected) for pair in pairs_of(pack, data, embedder, rejected=mined, rows=rows)
+    ]
+    if "same_voice" in recipe.dpo.rejected:
+        matched = {row.id: row for row in data.matched}
+        beside += [("same_voice", row, matched[row.id]) for row in rows(data) if row.id in matched]
+    by_kind = [[each for each in beside if each[0] == kind] for kind in recipe.dpo.rejected]
     for kind, found in zip(recipe.dpo.rejected, by_kind, strict=True):
         if not found:
             raise PersbenchError(_nothing(data.persona.id, recipe, kind))
-        found.sort(key=lambda pair: hashlib.sha256(f"{seed}\x1f{pair.kind}\x1f{pair.chosen.id}".encode()).digest())
-    turns = [pair for turn in zip_longest(*by_kind) for pair in turn if pair is not None]
-    return [_preference(pack, data, recipe, recipe.dpo, pair) for pair in turns[: recipe.dpo.pairs]]
+        found.sort(key=lambda each: hashlib.sha256(f"{seed}\x1f{each[0]}\x1f{each[1].id}".encode()).digest())
+    turns = [each for turn in zip_longest(*by_kind) for each in turn if each is not None]
+    return [_preference(pack, data, recipe, recipe.dpo, each) for each in turns[: recipe.dpo.pairs]]
 
 
 def _nothing(persona: str, recipe: Recipe, kind: str) -> str:
     lack = {
         "other_stage": f"personas/{persona}/train.jsonl has dialogues at one stage alone",
         "other_persona": "no other persona of the pack has a train.jsonl with dialogues of the same stage",
+        "same_voice": f"personas/{persona}/matched.jsonl has no answer to a dialogue that is learnt",
     }
     others = [other for other in recipe.dpo.rejected if other != kind] if recipe.dpo else []
     way = f"`rejected: [{', '.join(others)}]`" if others else "`dpo: null`"
@@ -107,16 +119,16 @@ def _nothing(persona: str, recipe: Recipe, kind: str) -> str:
     )
 
 
-def _preference(pack: Pack, data: PersonaData, recipe: Recipe, dpo: Dpo, pair: Pair) -> Preference:
-    own, theirs = pair.chosen, pair.rejected
-    thought = own if dpo.analysis_of_rejected == "own" else theirs
+def _preference(pack: Pack, data: PersonaData, recipe: Recipe, dpo: Dpo, beside: Beside) -> Preference:
+    kind, own, theirs = beside
+    thought = own.analysis if dpo.analysis_of_rejected == "own" else getattr(theirs, "analysis", own.analysis)
     return Preference(
-        id=f"{own.id}/{pair.kind}",
+        id=f"{own.id}/{kind}",
         system=persona_system(pack, data, recipe, own.stage),
         turns=({"role": "user", "content": own.prompt},),
         chosen=reply_text(own.response, own.analysis if recipe.speaks.analysis else None),
-        rejected=reply_text(theirs.response, thought.analysis if recipe.speaks.analysis else None),
-        kind=pair.kind,
+        rejected=reply_text(theirs.response, thought if recipe.speaks.analysis else None),
+        kind=kind,
         stage=own.stage,
         pattern=own.pattern,
         origins=(str(pack.where(own)), str(pack.where(theirs))),

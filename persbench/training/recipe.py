@@ -127,14 +127,15 @@ class Dpo(Optimiser):
 
     Attributes:
         beta: Strength of the tie to that model.
-        rejected: Where rejected replies come from: the persona's own other stage, another persona.
+        rejected: Where rejected replies come from: the persona's own other stage, another persona, or the same prompt
+            answered in the same voice with stance and facts taken out (matched.jsonl).
         analysis_of_rejected: The analysis that stands before a rejected response: the chosen one's (then the response
-            alone differs) or the rejected row's own.
+            alone differs) or the rejected row's own, if it has one.
         pairs: At most so many pairs, the kinds in turns; null for all.
     """
 
     beta: Positive
-    rejected: Some[Literal["other_stage", "other_persona"]]
+    rejected: Some[Literal["other_stage", "other_persona", "same_voice"]]
     analysis_of_rejected: Literal["own", "theirs"]
     pairs: Count | None
 

@@ -108,3 +108,24 @@ def test_what_a_recipe_leaves_out_comes_back_on_no_side(tmp_path: Path) -> None:
 
     assert rejected(with_dpo()) == induced["id"]
     assert rejected(with_dpo("no-anti-induction")) == kept["id"]
+
+
+def test_the_same_voice_without_its_substance_is_a_kind_of_its_own(tmp_path: Path) -> None:
+    """The row's own analysis stands before both: an answer that says nothing has none."""
+    folder = toy_world(tmp_path / "pack")
+    world = load_pack(folder)
+    ada = world.persona("ada")
+    found = preferences(world, with_dpo(rejected=("other_stage", "same_voice"), analysis_of_rejected="theirs"))
+    assert [each.kind for each in found[:4]] == ["other_stage", "same_voice"] * 2
+    beside = [each for each in found if each.kind == "same_voice"]
+    assert len(beside) == len(ada.train) == len(ada.matched)
+    rows = {row.id: (row, plain, line) for line, (row, plain) in enumerate(zip(ada.train, ada.matched, strict=True), 1)}
+    for each in beside:
+        own, plain, line = rows[each.id.removesuffix("/same_voice")]
+        assert own.id == plain.id
+        assert each.chosen == f"[Analysis] {own.analysis} [Response] {own.response}"
+        assert each.rejected == f"[Analysis] {own.analysis} [Response] {plain.response}"
+        assert each.origins == (f"personas/ada/train.jsonl:{line}", f"personas/ada/matched.jsonl:{line}")
+    (folder / "personas/ada/matched.jsonl").unlink()
+    with pytest.raises(PersbenchError, match=r"of kind same_voice for ada.*ada/matched\.jsonl.*`dpo: null`"):
+        preferences(load_pack(folder), with_dpo(rejected=("same_voice",)))
