@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
-from lm_eval.evaluator import simple_evaluate
+from lm_eval import evaluator
 from lm_eval.tasks import TaskManager
 
 from persbench.errors import PersbenchError
@@ -153,8 +153,8 @@ def run_cell(cell: Cell, settings: RunSettings, lm: Any, *, chat_template: bool)
     use_adapter(
         lm, cell.adapter or getattr(lm, "loaded_with", None)
     )  # it also forgets: no number depends on what ran before
-    with serving(lm), _answering(cell):
-        results = simple_evaluate(
+    with serving(lm), _answering(cell), _outside_git():
+        results = evaluator.simple_evaluate(
             model=lm,
             tasks=[task.name for task in cell.tasks if missing is None or task.name in missing],
             limit=settings.limit if missing is None else None,
@@ -196,6 +196,20 @@ def _answering(cell: Cell) -> Iterator[None]:
             "Finished cells are kept: see that the model or its endpoint is up (base_url among the --model-args), and "
             "repeat the command."
         ) from error
+
+
+@contextmanager
+def _outside_git() -> Iterator[None]:
+    """Keep lm-eval from asking git about the folder the user stands in, which a record has no use for.
+
+    Outside of a repository git's own complaint would be printed in every cell.
+    """
+    usual = evaluator.get_git_commit_hash
+    evaluator.get_git_commit_hash = lambda: None
+    try:
+        yield
+    finally:
+        evaluator.get_git_commit_hash = usual
 
 
 def faulty_items(record: CellRecord) -> dict[str, list[int]]:

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 import torch
+from lm_eval import evaluator
 
 from persbench.errors import FaultsError, PersbenchError, UnknownNameError
-from persbench.harness import cell as cell_module
 from persbench.harness import run as run_module
 from persbench.harness.documents import BUILDERS
 from persbench.harness.fake_lm import FakeLM
@@ -56,6 +56,18 @@ def test_two_runs_give_the_same_bytes_but_for_the_time(tmp_path: Path) -> None:
     assert texts[0] == texts[1]
     told = load_record(tmp_path / "a" / "records" / name).run["machine"]
     assert (told["threads"], platform.machine() in told["processor"]) == (torch.get_num_threads(), True)
+
+
+def test_outside_of_a_repository_git_does_not_complain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    usual = evaluator.get_git_commit_hash
+    run(settings(tmp_path / "run", limit=1), quiet)
+    assert contents(tmp_path / "run")
+    assert "repository" not in capfd.readouterr().err
+    assert evaluator.get_git_commit_hash is usual
 
 
 def test_a_second_call_finishes_only_what_is_missing(tmp_path: Path) -> None:
@@ -170,14 +182,14 @@ def test_a_cell_that_cannot_be_saved_ends_the_run_and_keeps_the_others(
 
 
 def test_items_that_lm_eval_lost_are_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = vars(cell_module)["simple_evaluate"]
+    real = evaluator.simple_evaluate
 
     def lossy(**arguments: Any) -> Any:
         results = real(**arguments)
         results["samples"]["persbench_attitude"].pop()
         return results
 
-    monkeypatch.setattr(cell_module, "simple_evaluate", lossy)
+    monkeypatch.setattr(evaluator, "simple_evaluate", lossy)
     with pytest.raises(PersbenchError, match="returned 3 of 4 items of persbench_attitude for vanilla as ada"):
         run(settings(tmp_path), quiet)
 
