@@ -30,7 +30,7 @@ PIECE = 24  # tokens in a pass of the trial: its tree takes several
 # In float32 the right mask moves scores by some 1e-5 nats, and one that hides the first token by half a nat.
 CLOSE = {"scores": 1e-2, "replies": 1e-3}
 # Where float32 cannot be had: how much further sharing may move scores, and replies, in bfloat16 than the model's own
-# cache does. A coarse measure, which errs towards `hf`'s slow way: on SmolLM2-135M and sixteen adapters the right mask
+# cache does. A coarse measure, which errs towards `hf`'s slow way: on SmolLM2-135M and nine adapters the right mask
 # moved scores 0.9-2.8 times as far, and one that hides the first token 1.4-8.6 times. Replies: 1.3-2.0 and 3.6-7.0.
 FURTHER = {"scores": 1.8, "replies": 2.7}
 
