@@ -128,7 +128,8 @@ def _draw(panel: Axes, lines: Sequence[Comparison | None]) -> None:
     for place, one in enumerate(lines):
         if one is None or one.found.interval.mean is None:
             told = "not measured" if one is None else "unscored"
-            panel.text(0.03, place, told, transform=panel.get_yaxis_transform(), va="center", fontsize=7, color=GREY)
+            across, white = panel.get_yaxis_transform(), {"facecolor": "white", "edgecolor": "none", "pad": 1}
+            panel.text(0.03, place, told, transform=across, va="center", fontsize=7, color=GREY, bbox=white)
         else:
             _draw_line(panel, place, one, one.found.interval.mean)
     panel.xaxis.set_major_locator(MaxNLocator(nbins=4))
