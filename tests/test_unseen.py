@@ -11,6 +11,7 @@ import thoughts
 import unseen
 
 from persbench.data.dev_split import dev_split
+from persbench.errors import PersbenchError
 from persbench.harness.documents import documents_of
 from persbench.harness.fake_lm import FakeLM
 from persbench.harness.run import run
@@ -70,8 +71,17 @@ def test_the_committed_table_follows_from_the_committed_records() -> None:
         for line in (dev / "README.md").read_text(encoding="utf-8").splitlines()
         if "e: all |" in line or "n: all |" in line
     ]
-    assert len(told) == 10
+    assert len(told) == 12
     assert set(told) <= set(unseen.table(dev / "unseen").splitlines())
+
+
+def test_the_committed_differences_follow_from_the_committed_records() -> None:
+    dev = Path(__file__).parent.parent / "leaderboard" / "dev"
+    found = unseen.apart(dev / "unseen", "persllm-same-voice", "persllm")
+    assert len(found.splitlines()) == 6
+    assert found in (dev / "README.md").read_text(encoding="utf-8")
+    with pytest.raises(PersbenchError, match="no record of nobody in"):
+        unseen.apart(dev / "unseen", "persllm", "nobody")
 
 
 def test_each_thought_is_the_rows_own_or_another_rows_of_its_kind() -> None:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 from lm_eval.api.instance import Instance
 from rich.progress import track
-from unseen import SEEN, TASK, parts_of, seen_and_unseen
+from unseen import SEEN, TASK, paired, parts_of, seen_and_unseen
 
 from persbench.errors import PersbenchError
 from persbench.harness.adapters import use_adapter
@@ -38,9 +38,7 @@ from persbench.packs.bundled import resolve_pack
 from persbench.packs.load import load_pack
 from persbench.records import write_atomic
 from persbench.report.cells import load_cells
-from persbench.report.paper.wording import difference_text
 from persbench.scoring.choice import anchor, per_byte
-from persbench.scoring.stats import cluster_interval
 from persbench.systems.registry import get_system
 from persbench.systems.trained import adapter_folder
 
@@ -169,15 +167,13 @@ def gains(file: Path) -> str:
     for row in map(json.loads, file.read_text("utf-8").splitlines()):
         item = parts_of(row["id"])
         found[row["system"], item.foil, item.kind][row["id"]][row["analysis"]] = row["metrics"]
-    lines = ["| system | foil | prompts | own reply taken more often | margin | n |", "|---|---|---|---:|---:|---:|"]
-    for names, by_item in sorted(found.items()):
-        apart_by = []
-        for metric, form in (("knowledge_acc", "share"), ("knowledge_margin", "hundredths")):
-            pairs = [(each[WRITTEN][metric][0], each[ANOTHER][metric][0]) for each in by_item.values()]
-            apart_by.append((cluster_interval([one - other for one, other in pairs], list(by_item)), form))
-        told_of = " | ".join(difference_text(interval, form) for interval, form in apart_by)
-        lines.append(f"| {' | '.join(names)} | {told_of} | {len(by_item)} |")
-    return "\n".join(lines)
+    return paired(
+        ["system", "foil", "prompts"],
+        [
+            (names, {item: (each[WRITTEN], each[ANOTHER]) for item, each in by_item.items()})
+            for names, by_item in sorted(found.items())
+        ],
+    )
 
 
 def _named(text: str) -> tuple[str, Path | None]:

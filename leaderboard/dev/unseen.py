@@ -6,6 +6,7 @@ r"""Does what was learnt carry over to prompts that were not? A pack of both kin
     persbench run --pack runs/unseen/pack --tasks persbench_knowledge --personas nedda --out runs/unseen \
       --dtype bfloat16 --systems vanilla,prompt,persllm=runs/dev/adapters/persllm
     python leaderboard/dev/unseen.py table runs/unseen
+    python leaderboard/dev/unseen.py apart runs/unseen persllm prompt
 
 An item is a training prompt with two candidates in the persona's own voice, its own reply and a foil: one that holds
 another `position` (`other_positions.jsonl`, written for this) or one without `substance` (its row of matched.jsonl,
@@ -19,8 +20,9 @@ import argparse
 import json
 import sys
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from persbench.data.dev_split import dev_split, write_dev_pack
 from persbench.errors import PersbenchError
@@ -28,15 +30,17 @@ from persbench.packs.bundled import resolve_pack
 from persbench.packs.load import load_pack
 from persbench.records import write_atomic
 from persbench.report.cells import load_cells
+from persbench.report.paper.wording import difference_text
 from persbench.report.table import MARGIN_UNIT, ends, number
 from persbench.scoring.stats import cluster_interval
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from persbench.packs.pack import PersonaData
     from persbench.samples import Row
 
+Metrics = Mapping[str, Any]
 TASK = "persbench_knowledge"  # a question, the right reply and others in the same voice: the form that is wanted here
 SEEN, UNSEEN = "learnt", "unseen"
 POSITIONS = Path(__file__).parent / "other_positions.jsonl"
@@ -101,6 +105,43 @@ def table(folder: Path) -> str:
     return seen_and_unseen(["system", "foil: prompts"], sorted(found.items()))
 
 
+def apart(folder: Path, system: str, other: str) -> str:
+    """Return as Markdown what one system has more than another in the same items, by foil and kind of prompt."""
+    found: dict[str, dict[str, Row]] = {system: {}, other: {}}
+    for cell in load_cells(folder)[0]:
+        if cell.system in found:
+            found[cell.system] |= {row["id"]: row["metrics"] for row in cell.tasks.get(TASK, [])}
+    if lacking := [name for name, rows in found.items() if not rows]:
+        raise PersbenchError(f"no record of {' or of '.join(lacking)} in {folder}.")
+    pairs: dict[tuple[str, ...], dict[str, tuple[Row, Row]]] = defaultdict(dict)
+    for name in sorted(found[system].keys() & found[other].keys()):
+        item = parts_of(name)
+        pairs[item.foil, item.kind][name] = found[system][name], found[other][name]
+    return paired(["foil", "prompts"], sorted(pairs.items()))
+
+
+def paired(
+    titles: Sequence[str],
+    found: Iterable[tuple[Sequence[str], Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]]]],
+) -> str:
+    """Return a Markdown table: its names, then what the first of each item's two metrics has more, with 95% intervals.
+
+    Args:
+        titles: Of the first columns.
+        found: Their names, and two of `metrics` an item.
+    """
+    lines = [
+        f"| {' | '.join(titles)} | own reply taken more often | margin | n |", f"|{'---|' * len(titles)}---:|---:|---:|"
+    ]  # fmt: skip
+    for names, by_item in found:
+        told = []
+        for metric, form in (("knowledge_acc", "share"), ("knowledge_margin", "hundredths")):
+            gaps = [one[metric][0] - other[metric][0] for one, other in by_item.values()]
+            told.append(difference_text(cluster_interval(gaps, list(by_item)), form))
+        lines.append(f"| {' | '.join([*names, *told])} | {len(by_item)} |")
+    return "\n".join(lines)
+
+
 def parts_of(item: str) -> Item:
     """Read what the id of an item says."""
     kind, pattern, *row, foil = item.rpartition("/")[2].split("-")
@@ -133,14 +174,19 @@ def _told(rows: Sequence[Row]) -> str:
 
 
 def main() -> None:
-    """Write the pack, or print the table."""
+    """Write the pack, or print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["pack", "table"])
+    parser.add_argument("what", choices=["pack", "table", "apart"])
     parser.add_argument("folder", type=Path)
+    parser.add_argument("systems", nargs="*", help="apart: two of them")
     wanted = parser.parse_args()
+    if (wanted.what == "apart") != (len(wanted.systems) == 2):  # noqa: PLR2004
+        parser.error("apart wants two systems, pack and table none")
     try:
         if wanted.what == "pack":
             write_pack(wanted.folder)
+        elif wanted.what == "apart":
+            print(apart(wanted.folder, *wanted.systems))
         else:
             print(table(wanted.folder))
     except PersbenchError as error:
