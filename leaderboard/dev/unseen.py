@@ -35,7 +35,7 @@ from persbench.report.table import MARGIN_UNIT, ends, number
 from persbench.scoring.stats import cluster_interval
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from persbench.packs.pack import PersonaData
     from persbench.samples import Row
@@ -64,15 +64,27 @@ class Item(NamedTuple):
 
 def write_pack(out: Path) -> None:
     """Write the dev pack, and beside each persona's training rows the items made of all of them."""
-    pack = load_pack(resolve_pack(None))
-    split = dev_split(pack)
     rows = map(json.loads, POSITIONS.read_text("utf-8").splitlines())
     positions = {row["id"]: row["reply"] for row in rows}
+    write_items(out, lambda data, held_out: items(data, held_out, positions))
+
+
+def write_items(out: Path, items_of: Callable[[PersonaData, set[str]], list[dict[str, object]]]) -> None:
+    """Write the dev pack with items of one's own.
+
+    Args:
+        out: Folder that is written.
+        items_of: Gets a persona and the ids of its training rows that are held out, and returns its items, or none.
+    """
+    pack = load_pack(resolve_pack(None))
+    split = dev_split(pack)
     write_dev_pack(pack, out)
     for data in pack.personas:
         held_out = {row.id for row in data.train if split.holds_out(data.persona.id, row)}
-        text = "".join(json.dumps(item, ensure_ascii=False) + "\n" for item in items(data, held_out, positions))
-        write_atomic(out / "personas" / data.persona.id / "knowledge.jsonl", text.encode())
+        file = out / "personas" / data.persona.id / "knowledge.jsonl"
+        file.unlink(missing_ok=True)
+        if text := "".join(json.dumps(item, ensure_ascii=False) + "\n" for item in items_of(data, held_out)):
+            write_atomic(file, text.encode())
     load_pack(out)  # faults are told here
 
 
@@ -158,19 +170,19 @@ def seen_and_unseen(titles: Sequence[str], found: Iterable[tuple[Sequence[str], 
     head = [*titles, *(f"{kind}: own reply taken | margin | n" for kind in (SEEN, UNSEEN))]
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(titles)}{'---:|' * 6}"]
     for names, by_kind in found:
-        lines.append(f"| {' | '.join([*names, *(_told(by_kind.get(kind, [])) for kind in (SEEN, UNSEEN))])} |")
+        lines.append(f"| {' | '.join([*names, *(taken(by_kind.get(kind, [])) for kind in (SEEN, UNSEEN))])} |")
     return "\n".join(lines)
 
 
-def _told(rows: Sequence[Row]) -> str:
-    """Write accuracy and margin (hundredths of a nat per byte) over items."""
+def taken(rows: Sequence[Row]) -> str:
+    """Write accuracy, margin (hundredths of a nat per byte) and number of items, as three cells of a row."""
     items_of = [row["id"] for row in rows]
-    taken, margin = (
+    accuracy, margin = (
         cluster_interval([row["metrics"][f"knowledge_{name}"][0] for row in rows], items_of)
         for name in ("acc", "margin")
     )
     mean = None if margin.mean is None else margin.mean * MARGIN_UNIT
-    return f"{number(taken.mean)} {ends(taken)} | {number(mean, 'margin')} | {taken.n}"
+    return f"{number(accuracy.mean)} {ends(accuracy)} | {number(mean, 'margin')} | {accuracy.n}"
 
 
 def main() -> None:

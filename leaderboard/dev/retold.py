@@ -1,0 +1,113 @@
+r"""Is it the position that is known by heart, or the text? Learnt prompts asked anew, and learnt replies said anew.
+
+    python leaderboard/dev/retold.py pack runs/retold/pack
+    persbench run --pack runs/retold/pack --tasks persbench_knowledge --personas nedda,osmer --out runs/retold \
+      --dtype bfloat16 --systems vanilla,prompt,persllm=runs/dev/adapters/persllm
+    python leaderboard/dev/retold.py table runs/retold
+    python leaderboard/dev/retold.py apart runs/retold
+
+`unseen.py` finds that a trained system takes its own reply to every prompt that it learnt, over a foil in the same
+voice with another position. Such foils keep long runs of the learnt words. Here the prompt is asked in other words, or
+the own reply holds its position in other words, or the foil does so, too (`retold.jsonl`, written for this): no run of
+four words is then shared with what was learnt. Who holds a position takes it whatever the words are; who knows texts by
+heart takes the text that is nearest to them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from unseen import POSITIONS, SEEN, TASK, paired, parts_of, taken, write_items
+
+from persbench.errors import PersbenchError
+from persbench.report.cells import load_cells
+
+if TYPE_CHECKING:
+    from persbench.packs.pack import PersonaData
+    from persbench.samples import Row
+
+RETOLD: Final = Path(__file__).parent / "retold.jsonl"
+LEARNT, ANEW, NEAR = "as learnt", "anew", "near"
+FORMS: Final = {
+    "learnt": (LEARNT, LEARNT, NEAR),
+    "asked": (ANEW, LEARNT, NEAR),
+    "said": (LEARNT, ANEW, NEAR),
+    "both": (ANEW, ANEW, NEAR),
+    "fair": (LEARNT, ANEW, ANEW),
+    "all": (ANEW, ANEW, ANEW),
+}
+"""Last part of an item's id -> how its prompt stands there, its own reply, and its foil."""
+TITLES: Final = ("system", "prompt", "own reply", "foil")
+
+
+def items(data: PersonaData) -> list[dict[str, object]]:
+    """Return an item of each form for each training prompt that is told anew, with ids as in `unseen.py`."""
+    anew, near = (
+        {row["id"]: row for row in map(json.loads, path.read_text("utf-8").splitlines())}
+        for path in (RETOLD, POSITIONS)
+    )
+    return [
+        {
+            "id": f"{SEEN}-{row.pattern}-{row.id}-{form}",
+            "stage": row.stage,
+            "question": row.prompt if prompt == LEARNT else anew[row.id]["prompt"],
+            "gold": row.response if own == LEARNT else anew[row.id]["reply"],
+            "foils": [near[row.id]["reply"] if foil == NEAR else anew[row.id]["foil"]],
+            "materials": row.materials or [data.materials[0].id],
+        }
+        for form, (prompt, own, foil) in FORMS.items()
+        for row in data.train
+        if row.id in anew
+    ]
+
+
+def table(folder: Path) -> str:
+    """Return as Markdown how often each system takes the own reply, by the form of prompt, reply and foil."""
+    lines = [f"| {' | '.join(TITLES)} | own reply taken | margin | n |", f"|{'---|' * len(TITLES)}---:|---:|---:|"]
+    for system, by_form in _by_system(folder).items():
+        for form, words in FORMS.items():
+            lines.append(f"| {' | '.join([system, *words, taken(by_form[form])])} |")
+    return "\n".join(lines)
+
+
+def apart(folder: Path) -> str:
+    """Return as Markdown what is lost by each form, in the same items."""
+    found = []
+    for system, by_form in _by_system(folder).items():
+        learnt = {parts_of(row["id"]).row: row["metrics"] for row in by_form["learnt"]}
+        for form in list(FORMS)[1:]:
+            anew = {parts_of(row["id"]).row: row["metrics"] for row in by_form[form]}
+            found.append(((system, *FORMS[form]), {name: (anew[name], learnt[name]) for name in learnt}))
+    return paired(TITLES, found)
+
+
+def _by_system(folder: Path) -> dict[str, dict[str, list[Row]]]:
+    found: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
+    for cell in load_cells(folder)[0]:
+        for row in cell.tasks.get(TASK, []):
+            found[cell.system][parts_of(row["id"]).foil].append(row)
+    return dict(sorted(found.items()))
+
+
+def main() -> None:
+    """Write the pack, or print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["pack", "table", "apart"])
+    parser.add_argument("folder", type=Path)
+    wanted = parser.parse_args()
+    try:
+        if wanted.what == "pack":
+            write_items(wanted.folder, lambda data, _: items(data))
+        else:
+            print({"table": table, "apart": apart}[wanted.what](wanted.folder))
+    except PersbenchError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

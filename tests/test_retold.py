@@ -1,0 +1,68 @@
+"""Learnt prompts and replies told anew: an item's id says which of the two stands anew, and nothing is copied."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from pathlib import Path
+
+import retold
+import unseen
+
+from persbench.data.dev_split import dev_split
+from persbench.packs.bundled import resolve_pack
+from persbench.packs.load import load_pack
+
+DEV = Path(__file__).parent.parent / "leaderboard" / "dev"
+
+
+def runs_of_four(text: str) -> set[tuple[str, ...]]:
+    words = re.findall(r"[\w']+", text.lower())
+    return set(zip(words, words[1:], words[2:], words[3:], strict=False))
+
+
+def test_what_is_told_anew_copies_nothing_and_is_as_long_as_its_foil() -> None:
+    pack = load_pack(resolve_pack(None))
+    split = dev_split(pack)
+    foils = {row["id"]: row["reply"] for row in map(json.loads, unseen.POSITIONS.read_text("utf-8").splitlines())}
+    anew = {row["id"]: row for row in map(json.loads, retold.RETOLD.read_text("utf-8").splitlines())}
+    counts: Counter[tuple[str, str]] = Counter()
+    for data in pack.personas:
+        for row in data.train:
+            if told := anew.pop(row.id, None):
+                assert not split.holds_out(data.persona.id, row), row.id
+                assert not runs_of_four(told["reply"]) & runs_of_four(row.response), row.id
+                assert not runs_of_four(told["prompt"]) & runs_of_four(row.prompt), row.id
+                assert not runs_of_four(told["foil"]) & (runs_of_four(row.response) | runs_of_four(told["reply"])), (
+                    row.id
+                )
+                assert 0.93 <= len(told["reply"]) / len(foils[row.id]) <= 1.07, row.id
+                assert 0.95 <= len(told["foil"]) / len(told["reply"]) <= 1.05, row.id
+                counts[data.persona.id, row.pattern] += 1
+    assert not anew
+    per_persona = {"question": 12, "opinion": 6, "induced": 6}
+    assert counts == {(persona, name): n for persona in ("nedda", "osmer") for name, n in per_persona.items()}
+
+
+def test_the_items_of_a_prompt_differ_in_what_their_ids_say() -> None:
+    data = load_pack(resolve_pack(None)).persona("nedda")
+    by_row: dict[str, dict[str, dict[str, object]]] = {}
+    for item in retold.items(data):
+        parts = unseen.parts_of(str(item["id"]))
+        by_row.setdefault(parts.row, {})[parts.foil] = item
+    trained = {row.id: row for row in data.train}
+    assert len(by_row) == 24
+    for name, forms in by_row.items():
+        assert list(forms) == ["learnt", "asked", "said", "both", "fair", "all"]
+        assert [form for form in forms if forms[form]["question"] == trained[name].prompt] == ["learnt", "said", "fair"]
+        assert [form for form in forms if forms[form]["gold"] == trained[name].response] == ["learnt", "asked"]
+        assert [form for form in forms if forms[form]["foils"] == forms["learnt"]["foils"]] == list(forms)[:4]
+
+
+def test_the_committed_tables_follow_from_the_committed_records() -> None:
+    told = (DEV / "README.md").read_text(encoding="utf-8")
+    table, apart = retold.table(DEV / "retold"), retold.apart(DEV / "retold")
+    assert (len(table.splitlines()), len(apart.splitlines())) == (32, 27)
+    assert table in told
+    assert apart in told
