@@ -4,7 +4,6 @@ r"""Is it the position that is known by heart, or the text? Learnt prompts asked
     persbench run --pack runs/retold/pack --tasks persbench_knowledge --personas nedda,osmer --out runs/retold \
       --dtype bfloat16 --systems vanilla,prompt,persllm=runs/dev/adapters/persllm
     python leaderboard/dev/retold.py table runs/retold
-    python leaderboard/dev/retold.py apart runs/retold
 
 `unseen.py` finds that a trained system takes its own reply to every prompt that it learnt, over a foil in the same
 voice with another position. Such foils keep long runs of the learnt words. Here the prompt is asked in other words, or
@@ -22,7 +21,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from unseen import POSITIONS, SEEN, TASK, paired, parts_of, taken, write_items
+from unseen import POSITIONS, SEEN, TASK, parts_of, taken, write_items
 
 from persbench.errors import PersbenchError
 from persbench.report.cells import load_cells
@@ -75,17 +74,6 @@ def table(folder: Path) -> str:
     return "\n".join(lines)
 
 
-def apart(folder: Path) -> str:
-    """Return as Markdown what is lost by each form, in the same items."""
-    found = []
-    for system, by_form in _by_system(folder).items():
-        learnt = {parts_of(row["id"]).row: row["metrics"] for row in by_form["learnt"]}
-        for form in list(FORMS)[1:]:
-            anew = {parts_of(row["id"]).row: row["metrics"] for row in by_form[form]}
-            found.append(((system, *FORMS[form]), {name: (anew[name], learnt[name]) for name in learnt}))
-    return paired(TITLES, found)
-
-
 def _by_system(folder: Path) -> dict[str, dict[str, list[Row]]]:
     found: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
     for cell in load_cells(folder)[0]:
@@ -97,14 +85,14 @@ def _by_system(folder: Path) -> dict[str, dict[str, list[Row]]]:
 def main() -> None:
     """Write the pack, or print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["pack", "table", "apart"])
+    parser.add_argument("what", choices=["pack", "table"])
     parser.add_argument("folder", type=Path)
     wanted = parser.parse_args()
     try:
         if wanted.what == "pack":
             write_items(wanted.folder, lambda data, _: items(data))
         else:
-            print({"table": table, "apart": apart}[wanted.what](wanted.folder))
+            print(table(wanted.folder))
     except PersbenchError as error:
         sys.exit(f"error: {error}")
 
