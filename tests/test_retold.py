@@ -64,3 +64,19 @@ def test_the_committed_table_follows_from_the_committed_records() -> None:
     table = retold.table(DEV / "retold")
     assert len(table.splitlines()) == 2 + 6 * 6
     assert table in (DEV / "README.md").read_text(encoding="utf-8")
+
+
+def test_further_wordings_are_rows_of_learnt_prompts_and_copy_nothing_that_is_asked(tmp_path: Path) -> None:
+    retold.write_training_pack(tmp_path / "pack")
+    asked = {row["id"]: row for row in map(json.loads, retold.RETOLD.read_text("utf-8").splitlines())}
+    pack = load_pack(tmp_path / "pack")
+    for persona in ("nedda", "osmer"):
+        rows = {row.id: row for row in pack.persona(persona).train}
+        for name in asked.keys() & rows.keys():
+            told = [rows[name], rows[f"{name}-b"], rows[f"{name}-c"]]
+            assert len({(row.stage, row.pattern) for row in told}) == 1
+            for other in (row.response for row in told):
+                assert not runs_of_four(other) & runs_of_four(asked[name]["reply"]), name
+            assert not runs_of_four(told[1].response) & runs_of_four(told[2].response), name
+        assert len(rows) == 96 + 48
+    assert len(pack.persona("ivo").train) == 96

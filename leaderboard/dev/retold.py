@@ -5,11 +5,15 @@ r"""Is it the position that is known by heart, or the text? Learnt prompts asked
       --dtype bfloat16 --systems vanilla,prompt,persllm=runs/dev/adapters/persllm
     python leaderboard/dev/retold.py table runs/retold
 
+    python leaderboard/dev/retold.py train runs/dev/wordings     # the dev pack, these positions in two wordings more
+    persbench train --pack runs/dev/wordings --persona nedda --recipe persllm-sft --out runs/dev/adapters/wordings
+
 `unseen.py` finds that a trained system takes its own reply to every prompt that it learnt, over a foil in the same
 voice with another position. Such foils keep long runs of the learnt words. Here the prompt is asked in other words, or
 the own reply holds its position in other words, or the foil does so, too (`retold.jsonl`, written for this): no run of
 four words is then shared with what was learnt. Who holds a position takes it whatever the words are; who knows texts by
-heart takes the text that is nearest to them.
+heart takes the text that is nearest to them. `train` writes a dev pack in which each of these positions is learnt in
+three wordings (`wordings.jsonl`), none of which shares a run of four words with what is asked here.
 """
 
 from __future__ import annotations
@@ -23,7 +27,11 @@ from typing import TYPE_CHECKING, Final
 
 from unseen import POSITIONS, SEEN, TASK, parts_of, taken, write_items
 
+from persbench.data.dev_split import write_dev_pack
 from persbench.errors import PersbenchError
+from persbench.packs.bundled import resolve_pack
+from persbench.packs.load import load_pack
+from persbench.records import write_atomic
 from persbench.report.cells import load_cells
 
 if TYPE_CHECKING:
@@ -32,6 +40,7 @@ if TYPE_CHECKING:
 
 RETOLD: Final = Path(__file__).parent / "retold.jsonl"
 LEARNT, ANEW, NEAR = "as learnt", "anew", "near"
+WORDINGS: Final = Path(__file__).parent / "wordings.jsonl"
 FORMS: Final = {
     "learnt": (LEARNT, LEARNT, NEAR),
     "asked": (ANEW, LEARNT, NEAR),
@@ -65,6 +74,26 @@ def items(data: PersonaData) -> list[dict[str, object]]:
     ]
 
 
+def write_training_pack(out: Path) -> None:
+    """Write the dev pack with further training rows, each a learnt position in other words."""
+    pack = load_pack(resolve_pack(None))
+    write_dev_pack(pack, out)
+    wordings = [json.loads(line) for line in WORDINGS.read_text("utf-8").splitlines()]
+    for data in pack.personas:
+        learnt = {row.id: row for row in data.train}
+        rows = [
+            learnt[told["of"]].model_dump(mode="json", exclude_none=True)
+            | {"id": told["id"], "prompt_id": told["id"], "response": told["reply"]}
+            | {name: told[name] for name in ("prompt", "analysis")}
+            for told in wordings
+            if told["of"] in learnt
+        ]
+        file = out / "personas" / data.persona.id / "train.jsonl"
+        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        write_atomic(file, (file.read_text("utf-8") + text).encode())
+    load_pack(out)  # faults are told here
+
+
 def table(folder: Path) -> str:
     """Return as Markdown how often each system takes the own reply, by the form of prompt, reply and foil."""
     lines = [f"| {' | '.join(TITLES)} | own reply taken | margin | n |", f"|{'---|' * len(TITLES)}---:|---:|---:|"]
@@ -83,14 +112,16 @@ def _by_system(folder: Path) -> dict[str, dict[str, list[Row]]]:
 
 
 def main() -> None:
-    """Write the pack, or print a table."""
+    """Write a pack, or print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["pack", "table"])
+    parser.add_argument("what", choices=["pack", "train", "table"])
     parser.add_argument("folder", type=Path)
     wanted = parser.parse_args()
     try:
         if wanted.what == "pack":
             write_items(wanted.folder, lambda data, _: items(data))
+        elif wanted.what == "train":
+            write_training_pack(wanted.folder)
         else:
             print(table(wanted.folder))
     except PersbenchError as error:
