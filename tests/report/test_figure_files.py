@@ -21,6 +21,7 @@ from persbench.report.figures.content_voice import draw_content_voice
 from persbench.report.figures.drawing import OF_A_SYSTEM
 from persbench.report.figures.entrants import MOST_NAMED, choose, entrants
 from persbench.report.figures.names import LONGEST, drawn_name, drawn_names
+from persbench.report.figures.panels import grid
 from persbench.report.figures.style import look, styled
 
 HOSTILE = [
@@ -119,6 +120,28 @@ def test_unscored_systems_are_never_the_highest() -> None:
     everyone = entrants([cell(f"s{number:02}", content=None if number < 5 else 0.5) for number in range(15)])
     ranked = choose(everyone, lambda one: None if one.system < "s05" else 0.5, "content", "prompt")
     assert [one.system for one in ranked.named] == [f"s{number:02}" for number in range(5, 14)]
+
+
+def test_who_was_measured_on_fewer_personas_gives_way_to_who_was_on_all() -> None:
+    wide = [one for number in range(8) for one in both(f"wide-{number}")]
+    everyone = entrants([cell("narrow-high"), cell("narrow-low"), *wide])
+    ranked = choose(everyone, lambda one: {"narrow-high": 0.9, "narrow-low": 0.1}.get(one.system, 0.5), "it", "prompt")
+    assert [one.system for one in ranked.rest] == ["narrow-low"]
+    assert "the highest others in it, the widest measured first;" in ranked.rule
+
+
+def test_the_title_of_a_panel_stands_clear_of_the_row_above_and_names_fill_the_empty_place() -> None:
+    figure, panels = grid(4, 3, 2.0, 2.0)
+    for panel in panels:
+        panel.set_title("a system", fontsize=8)
+        panel.set_xticks([0, 1], labels=["a rather long name"] * 2, rotation=90)
+    figure.draw_without_rendering()
+    top, beside, below = panels[0], panels[1], panels[3]
+    assert not any(tick.tick1line.get_visible() for tick in top.xaxis.get_major_ticks())
+    assert all(tick.label1.get_visible() for panel in (beside, below) for tick in panel.xaxis.get_major_ticks())
+    title = below.title.get_window_extent()
+    assert title.y1 <= top.get_window_extent().y0
+    assert min(tick.label1.get_window_extent().y0 for tick in beside.xaxis.get_major_ticks()) < title.y0
 
 
 def test_names_do_not_cover_each_other() -> None:

@@ -143,6 +143,8 @@ def choose(
 ) -> Choice:
     """Name everybody where there is room, else the best baseline, the best without a persona, and the highest.
 
+    Who was measured on fewer personas than others comes after these: its number is about less, and swings wider.
+
     Args:
         having: Who has something to show in this figure.
         measure: What the highest are highest in.
@@ -154,9 +156,9 @@ def choose(
     if len(having) <= most:
         return Choice(list(having), [], "")
 
-    def rank(one: Entrant) -> tuple[float, str]:
+    def rank(one: Entrant) -> tuple[int, float, str]:
         value = measure(one)
-        return (math.inf if value is None else -value, one.label)
+        return -len(one.cells), math.inf if value is None else -value, one.label
 
     ranked = sorted(having, key=rank)
     always = [next((one for one in ranked if one.system == system), None) for system in (baseline, ALWAYS_NAMED)]
@@ -164,7 +166,8 @@ def choose(
     taken += [one.label for one in ranked if one.label not in taken][: most - len(taken)]
     named = [one for one in having if one.label in taken]
     told = [_called(one, having) for one in always if one is not None and one.label in taken]
-    those = listed([*dict.fromkeys(told), f"the highest others in {measured}"])
+    widest = "" if len({len(one.cells) for one in having}) == 1 else ", the widest measured first"
+    those = listed([*dict.fromkeys(told), f"the highest others in {measured}{widest}"])
     rule = f"Named are {those}; {len(having) - len(named)} more {rest}."
     return Choice(named, [one for one in having if one.label not in taken], rule)
 

@@ -34,8 +34,12 @@ def grid(number: int, columns: int, width: float, height: float, *, share: bool 
     for place, panel in enumerate(panels):
         if place >= number:
             panel.set_visible(False)
-        elif share and place + across >= number:  # nothing below it
+        elif share and place + across < number:
+            panel.tick_params(bottom=False)  # no names stand there, and the title of the next panel does
+        elif share:
             panel.tick_params(labelbottom=True)
+            # Where the row below is left empty, names may stand in it instead of pushing it down.
+            panel.xaxis.set_in_layout(place // across == down - 1)
     return figure, panels[:number]
 
 
