@@ -60,10 +60,16 @@ def test_the_items_of_a_prompt_differ_in_what_their_ids_say() -> None:
         assert [form for form in forms if forms[form]["foils"] == forms["learnt"]["foils"]] == list(forms)[:4]
 
 
-def test_the_committed_table_follows_from_the_committed_records() -> None:
+def test_the_committed_tables_follow_from_the_committed_records() -> None:
+    told = (DEV / "README.md").read_text(encoding="utf-8")
     table = retold.table(DEV / "retold")
-    assert len(table.splitlines()) == 2 + 6 * 6
-    assert table in (DEV / "README.md").read_text(encoding="utf-8")
+    assert len(table.splitlines()) == 2 + 8 * 6
+    assert table in told
+    for records, other in (("retold", "persllm-sft"), ("retold", "more-steps-sft"), ("unseen", "persllm-sft")):
+        assert unseen.apart(DEV / records, "wordings-sft", other) in told
+    words = retold.words(DEV / "retold").splitlines()
+    assert len(words) == 2 + 8 * 2
+    assert set(words[:2] + [line for line in words if "sft" in line]) <= set(told.splitlines())
 
 
 def test_further_wordings_are_rows_of_learnt_prompts_and_copy_nothing_that_is_asked(tmp_path: Path) -> None:

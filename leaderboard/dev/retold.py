@@ -6,25 +6,30 @@ r"""Is it the position that is known by heart, or the text? Learnt prompts asked
     python leaderboard/dev/retold.py table runs/retold
 
     python leaderboard/dev/retold.py train runs/dev/wordings     # the dev pack, these positions in two wordings more
-    persbench train --pack runs/dev/wordings --persona nedda --recipe persllm-sft --out runs/dev/adapters/wordings
+    persbench train --pack runs/dev/wordings --persona nedda --recipe persllm-sft --out runs/dev/adapters/wordings-sft
+    python leaderboard/dev/retold.py words runs/retold
 
 `unseen.py` finds that a trained system takes its own reply to every prompt that it learnt, over a foil in the same
 voice with another position. Such foils keep long runs of the learnt words. Here the prompt is asked in other words, or
 the own reply holds its position in other words, or the foil does so, too (`retold.jsonl`, written for this): no run of
 four words is then shared with what was learnt. Who holds a position takes it whatever the words are; who knows texts by
 heart takes the text that is nearest to them. `train` writes a dev pack in which each of these positions is learnt in
-three wordings (`wordings.jsonl`), none of which shares a run of four words with what is asked here.
+three wordings (`wordings.jsonl`), none of which shares a run of four words with what is asked here; `words` tells
+whether the words that they do share explain what is taken.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections import defaultdict
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Final
 
+from scipy.stats import linregress
 from unseen import POSITIONS, SEEN, TASK, parts_of, taken, write_items
 
 from persbench.data.dev_split import write_dev_pack
@@ -33,14 +38,16 @@ from persbench.packs.bundled import resolve_pack
 from persbench.packs.load import load_pack
 from persbench.records import write_atomic
 from persbench.report.cells import load_cells
+from persbench.report.table import MARGIN_UNIT
 
 if TYPE_CHECKING:
     from persbench.packs.pack import PersonaData
     from persbench.samples import Row
 
 RETOLD: Final = Path(__file__).parent / "retold.jsonl"
-LEARNT, ANEW, NEAR = "as learnt", "anew", "near"
 WORDINGS: Final = Path(__file__).parent / "wordings.jsonl"
+IN_WORDINGS: Final = "wordings-sft"  # the system that was trained on them, as the committed records call it
+LEARNT, ANEW, NEAR = "as learnt", "anew", "near"
 FORMS: Final = {
     "learnt": (LEARNT, LEARNT, NEAR),
     "asked": (ANEW, LEARNT, NEAR),
@@ -103,6 +110,42 @@ def table(folder: Path) -> str:
     return "\n".join(lines)
 
 
+def words(folder: Path) -> str:
+    """Return as Markdown how the margin over a foil told anew goes with the words that were learnt.
+
+    For each item: the share of the own reply's words that stand in what was learnt of this position, less the foil's.
+    If words alone were what is taken, the margin would rise with it, and be nothing where it is nothing.
+    """
+    titles = ("system", "prompt", "own words learnt", "foil's", "correlation with the margin", "margin at equal shares")
+    lines = [f"| {' | '.join(titles)} |", f"|---|---|{'---:|' * 4}"]
+    texts = {row["id"]: row for row in map(json.loads, RETOLD.read_text("utf-8").splitlines())}
+    learnt = {row.id: row.response for data in load_pack(resolve_pack(None)).personas for row in data.train}
+    more = [json.loads(line) for line in WORDINGS.read_text("utf-8").splitlines()]
+    for system, by_form in _by_system(folder).items():
+        further = more if system == IN_WORDINGS else []
+        known = {
+            name: _words(" ".join([learnt[name], *(row["reply"] for row in further if row["of"] == name)]))
+            for name in texts
+        }
+        for form in ("fair", "all"):
+            names = [parts_of(row["id"]).row for row in by_form[form]]
+            margins = [row["metrics"]["knowledge_margin"][0] * MARGIN_UNIT for row in by_form[form]]
+            own, foil = ([_share(texts[name][side], known[name]) for name in names] for side in ("reply", "foil"))
+            line = linregress([one - other for one, other in zip(own, foil, strict=True)], margins)
+            told = (f"{fmean(own):.2f}", f"{fmean(foil):.2f}", f"{line.rvalue:+.2f}", f"{line.intercept:+.1f}")
+            lines.append(f"| {' | '.join([system, FORMS[form][0], *told])} |")
+    return "\n".join(lines)
+
+
+def _share(text: str, known: set[str]) -> float:
+    found = _words(text)
+    return len(found & known) / len(found)
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"[\w']+", text.lower()))
+
+
 def _by_system(folder: Path) -> dict[str, dict[str, list[Row]]]:
     found: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
     for cell in load_cells(folder)[0]:
@@ -112,9 +155,9 @@ def _by_system(folder: Path) -> dict[str, dict[str, list[Row]]]:
 
 
 def main() -> None:
-    """Write a pack, or print the table."""
+    """Write a pack, or print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["pack", "train", "table"])
+    parser.add_argument("what", choices=["pack", "train", "table", "words"])
     parser.add_argument("folder", type=Path)
     wanted = parser.parse_args()
     try:
@@ -123,7 +166,7 @@ def main() -> None:
         elif wanted.what == "train":
             write_training_pack(wanted.folder)
         else:
-            print(table(wanted.folder))
+            print({"table": table, "words": words}[wanted.what](wanted.folder))
     except PersbenchError as error:
         sys.exit(f"error: {error}")
 
