@@ -7,10 +7,12 @@ import re
 from collections import Counter
 from pathlib import Path
 
+import pytest
 import retold
 import unseen
 
 from persbench.data.dev_split import dev_split
+from persbench.errors import PersbenchError
 from persbench.packs.bundled import resolve_pack
 from persbench.packs.load import load_pack
 
@@ -86,3 +88,10 @@ def test_further_wordings_are_rows_of_learnt_prompts_and_copy_nothing_that_is_as
             assert not runs_of_four(told[1].response) & runs_of_four(told[2].response), name
         assert len(rows) == 96 + 48
     assert len(pack.persona("ivo").train) == 96
+
+
+def test_records_of_other_items_are_refused() -> None:
+    with pytest.raises(PersbenchError, match=r"is no item of a pack by retold\.py"):
+        retold.table(DEV / "unseen")
+    with pytest.raises(PersbenchError, match="is no item of a pack made here"):
+        unseen.parts_of("knowledge/k07")

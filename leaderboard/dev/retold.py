@@ -150,7 +150,10 @@ def _by_system(folder: Path) -> dict[str, dict[str, list[Row]]]:
     found: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
     for cell in load_cells(folder)[0]:
         for row in cell.tasks.get(TASK, []):
-            found[cell.system][parts_of(row["id"]).foil].append(row)
+            form = parts_of(row["id"]).foil
+            if form not in FORMS:
+                raise PersbenchError(f"{row['id']} is no item of a pack by retold.py, but of one by unseen.py.")
+            found[cell.system][form].append(row)
     return dict(sorted(found.items()))
 
 

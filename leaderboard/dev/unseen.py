@@ -155,9 +155,15 @@ def paired(
 
 
 def parts_of(item: str) -> Item:
-    """Read what the id of an item says."""
-    kind, pattern, *row, foil = item.rpartition("/")[2].split("-")
-    return Item(kind, pattern, "-".join(row), foil)
+    """Read what the id of an item says.
+
+    Raises:
+        PersbenchError: It is of another pack.
+    """
+    kind, *words = item.rpartition("/")[2].split("-")
+    if kind not in (SEEN, UNSEEN) or len(words) < 3:  # noqa: PLR2004 - pattern, row, foil
+        raise PersbenchError(f"{item} is no item of a pack made here. Give the folder of a run on such a pack.")
+    return Item(kind, words[0], "-".join(words[1:-1]), words[-1])
 
 
 def seen_and_unseen(titles: Sequence[str], found: Iterable[tuple[Sequence[str], Mapping[str, Sequence[Row]]]]) -> str:
