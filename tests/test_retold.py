@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections import Counter
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -15,20 +14,20 @@ from persbench.data.dev_split import dev_split
 from persbench.errors import PersbenchError
 from persbench.packs.bundled import resolve_pack
 from persbench.packs.load import load_pack
+from persbench.scoring.words import words
 
 DEV = Path(__file__).parent.parent / "leaderboard" / "dev"
 
 
 def runs_of_four(text: str) -> set[tuple[str, ...]]:
-    words = re.findall(r"[\w']+", text.lower())
-    return set(zip(words, words[1:], words[2:], words[3:], strict=False))
+    found = words(text)
+    return set(zip(found, found[1:], found[2:], found[3:], strict=False))
 
 
 def test_what_is_told_anew_copies_nothing_and_is_as_long_as_its_foil() -> None:
     pack = load_pack(resolve_pack(None))
     split = dev_split(pack)
-    foils = {row["id"]: row["reply"] for row in map(json.loads, unseen.POSITIONS.read_text("utf-8").splitlines())}
-    anew = {row["id"]: row for row in map(json.loads, retold.RETOLD.read_text("utf-8").splitlines())}
+    foils, anew = unseen.written(unseen.POSITIONS), unseen.written(retold.RETOLD)
     counts: Counter[tuple[str, str]] = Counter()
     for data in pack.personas:
         for row in data.train:
@@ -36,10 +35,9 @@ def test_what_is_told_anew_copies_nothing_and_is_as_long_as_its_foil() -> None:
                 assert not split.holds_out(data.persona.id, row), row.id
                 assert not runs_of_four(told["reply"]) & runs_of_four(row.response), row.id
                 assert not runs_of_four(told["prompt"]) & runs_of_four(row.prompt), row.id
-                assert not runs_of_four(told["foil"]) & (runs_of_four(row.response) | runs_of_four(told["reply"])), (
-                    row.id
-                )
-                assert 0.93 <= len(told["reply"]) / len(foils[row.id]) <= 1.07, row.id
+                for other in (row.response, told["reply"], foils[row.id]["reply"]):
+                    assert not runs_of_four(told["foil"]) & runs_of_four(other), row.id
+                assert 0.93 <= len(told["reply"]) / len(foils[row.id]["reply"]) <= 1.07, row.id
                 assert 0.95 <= len(told["foil"]) / len(told["reply"]) <= 1.05, row.id
                 counts[data.persona.id, row.pattern] += 1
     assert not anew
@@ -69,23 +67,26 @@ def test_the_committed_tables_follow_from_the_committed_records() -> None:
     assert table in told
     for records, other in (("retold", "persllm-sft"), ("retold", "more-steps-sft"), ("unseen", "persllm-sft")):
         assert unseen.apart(DEV / records, "wordings-sft", other) in told
-    words = retold.words(DEV / "retold").splitlines()
-    assert len(words) == 2 + 8 * 2
-    assert set(words[:2] + [line for line in words if "sft" in line]) <= set(told.splitlines())
+    lines = retold.vocabulary(DEV / "retold").splitlines()
+    assert len(lines) == 2 + 8 * 2
+    assert set(lines[:2] + [line for line in lines if "sft" in line]) <= set(told.splitlines())
 
 
 def test_further_wordings_are_rows_of_learnt_prompts_and_copy_nothing_that_is_asked(tmp_path: Path) -> None:
     retold.write_training_pack(tmp_path / "pack")
-    asked = {row["id"]: row for row in map(json.loads, retold.RETOLD.read_text("utf-8").splitlines())}
+    asked, more = unseen.written(retold.RETOLD), unseen.written(retold.WORDINGS)
     pack = load_pack(tmp_path / "pack")
     for persona in ("nedda", "osmer"):
         rows = {row.id: row for row in pack.persona(persona).train}
         for name in asked.keys() & rows.keys():
             told = [rows[name], rows[f"{name}-b"], rows[f"{name}-c"]]
             assert len({(row.stage, row.pattern) for row in told}) == 1
-            for other in (row.response for row in told):
-                assert not runs_of_four(other) & runs_of_four(asked[name]["reply"]), name
-            assert not runs_of_four(told[1].response) & runs_of_four(told[2].response), name
+            replies = [row.response for row in told] + [asked[name]["reply"]]
+            for one, other in combinations(replies, 2):
+                assert not runs_of_four(one) & runs_of_four(other), name
+            for wording in told[1:]:
+                assert wording.response == more[wording.id]["reply"]
+                assert not runs_of_four(wording.response) & runs_of_four(asked[name]["foil"]), name
         assert len(rows) == 96 + 48
     assert len(pack.persona("ivo").train) == 96
 

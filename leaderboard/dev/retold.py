@@ -7,22 +7,21 @@ r"""Is it the position that is known by heart, or the text? Learnt prompts asked
 
     python leaderboard/dev/retold.py train runs/dev/wordings     # the dev pack, these positions in two wordings more
     persbench train --pack runs/dev/wordings --persona nedda --recipe persllm-sft --out runs/dev/adapters/wordings-sft
-    python leaderboard/dev/retold.py words runs/retold
+    python leaderboard/dev/retold.py vocabulary runs/retold
 
 `unseen.py` finds that a trained system takes its own reply to every prompt that it learnt, over a foil in the same
 voice with another position. Such foils keep long runs of the learnt words. Here the prompt is asked in other words, or
 the own reply holds its position in other words, or the foil does so, too (`retold.jsonl`, written for this): no run of
 four words is then shared with what was learnt. Who holds a position takes it whatever the words are; who knows texts by
 heart takes the text that is nearest to them. `train` writes a dev pack in which each of these positions is learnt in
-three wordings (`wordings.jsonl`), none of which shares a run of four words with what is asked here; `words` tells
-whether the words that they do share explain what is taken.
+three wordings (`wordings.jsonl`), none of which shares a run of four words with what is asked here; `vocabulary`
+tells whether the words that they do share explain what is taken.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -30,7 +29,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Final
 
 from scipy.stats import linregress
-from unseen import POSITIONS, SEEN, TASK, parts_of, taken, write_items
+from unseen import POSITIONS, SEEN, TASK, parts_of, taken, write_items, written
 
 from persbench.data.dev_split import write_dev_pack
 from persbench.errors import PersbenchError
@@ -39,6 +38,7 @@ from persbench.packs.load import load_pack
 from persbench.records import write_atomic
 from persbench.report.cells import load_cells
 from persbench.report.table import MARGIN_UNIT
+from persbench.scoring.words import words
 
 if TYPE_CHECKING:
     from persbench.packs.pack import PersonaData
@@ -57,15 +57,13 @@ FORMS: Final = {
     "all": (ANEW, ANEW, ANEW),
 }
 """Last part of an item's id -> how its prompt stands there, its own reply, and its foil."""
+FEWEST: Final = 3  # points of a line
 TITLES: Final = ("system", "prompt", "own reply", "foil")
 
 
 def items(data: PersonaData) -> list[dict[str, object]]:
     """Return an item of each form for each training prompt that is told anew, with ids as in `unseen.py`."""
-    anew, near = (
-        {row["id"]: row for row in map(json.loads, path.read_text("utf-8").splitlines())}
-        for path in (RETOLD, POSITIONS)
-    )
+    anew, near = written(RETOLD), written(POSITIONS)
     return [
         {
             "id": f"{SEEN}-{row.pattern}-{row.id}-{form}",
@@ -85,7 +83,7 @@ def write_training_pack(out: Path) -> None:
     """Write the dev pack with further training rows, each a learnt position in other words."""
     pack = load_pack(resolve_pack(None))
     write_dev_pack(pack, out)
-    wordings = [json.loads(line) for line in WORDINGS.read_text("utf-8").splitlines()]
+    wordings = written(WORDINGS).values()
     for data in pack.personas:
         learnt = {row.id: row for row in data.train}
         rows = [
@@ -105,30 +103,33 @@ def table(folder: Path) -> str:
     """Return as Markdown how often each system takes the own reply, by the form of prompt, reply and foil."""
     lines = [f"| {' | '.join(TITLES)} | own reply taken | margin | n |", f"|{'---|' * len(TITLES)}---:|---:|---:|"]
     for system, by_form in _by_system(folder).items():
-        for form, words in FORMS.items():
-            lines.append(f"| {' | '.join([system, *words, taken(by_form[form])])} |")
+        for form, told in FORMS.items():
+            lines.append(f"| {' | '.join([system, *told, taken(by_form[form])])} |")
     return "\n".join(lines)
 
 
-def words(folder: Path) -> str:
+def vocabulary(folder: Path) -> str:
     """Return as Markdown how the margin over a foil told anew goes with the words that were learnt.
 
     For each item: the share of the own reply's words that stand in what was learnt of this position, less the foil's.
-    If words alone were what is taken, the margin would rise with it, and be nothing where it is nothing.
+    If words alone were what is taken, the margin would rise with it, and be nothing where it is nothing. Learnt is the
+    training row's reply, and the further wordings of a system called `wordings-sft`.
+
+    Raises:
+        PersbenchError: A run of too few items for a line.
     """
     titles = ("system", "prompt", "own words learnt", "foil's", "correlation with the margin", "margin at equal shares")
     lines = [f"| {' | '.join(titles)} |", f"|---|---|{'---:|' * 4}"]
-    texts = {row["id"]: row for row in map(json.loads, RETOLD.read_text("utf-8").splitlines())}
+    texts = written(RETOLD)
     learnt = {row.id: row.response for data in load_pack(resolve_pack(None)).personas for row in data.train}
-    more = [json.loads(line) for line in WORDINGS.read_text("utf-8").splitlines()]
     for system, by_form in _by_system(folder).items():
-        further = more if system == IN_WORDINGS else []
-        known = {
-            name: _words(" ".join([learnt[name], *(row["reply"] for row in further if row["of"] == name)]))
-            for name in texts
-        }
+        known = {name: set(words(learnt[name])) for name in texts}
+        for row in written(WORDINGS).values() if system == IN_WORDINGS else ():
+            known[row["of"]].update(words(row["reply"]))
         for form in ("fair", "all"):
             names = [parts_of(row["id"]).row for row in by_form[form]]
+            if len(names) < FEWEST:
+                raise PersbenchError(f"{system} was asked {len(names)} items of the form {form}: too few for a line.")
             margins = [row["metrics"]["knowledge_margin"][0] * MARGIN_UNIT for row in by_form[form]]
             own, foil = ([_share(texts[name][side], known[name]) for name in names] for side in ("reply", "foil"))
             line = linregress([one - other for one, other in zip(own, foil, strict=True)], margins)
@@ -138,12 +139,8 @@ def words(folder: Path) -> str:
 
 
 def _share(text: str, known: set[str]) -> float:
-    found = _words(text)
+    found = set(words(text))
     return len(found & known) / len(found)
-
-
-def _words(text: str) -> set[str]:
-    return set(re.findall(r"[\w']+", text.lower()))
 
 
 def _by_system(folder: Path) -> dict[str, dict[str, list[Row]]]:
@@ -160,7 +157,7 @@ def _by_system(folder: Path) -> dict[str, dict[str, list[Row]]]:
 def main() -> None:
     """Write a pack, or print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["pack", "train", "table", "words"])
+    parser.add_argument("what", choices=["pack", "train", "table", "vocabulary"])
     parser.add_argument("folder", type=Path)
     wanted = parser.parse_args()
     try:
@@ -169,7 +166,7 @@ def main() -> None:
         elif wanted.what == "train":
             write_training_pack(wanted.folder)
         else:
-            print({"table": table, "words": words}[wanted.what](wanted.folder))
+            print({"table": table, "vocabulary": vocabulary}[wanted.what](wanted.folder))
     except PersbenchError as error:
         sys.exit(f"error: {error}")
 

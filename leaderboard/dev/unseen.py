@@ -20,7 +20,6 @@ import argparse
 import json
 import sys
 from collections import defaultdict
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -35,12 +34,11 @@ from persbench.report.table import MARGIN_UNIT, ends, number
 from persbench.scoring.stats import cluster_interval
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from persbench.packs.pack import PersonaData
     from persbench.samples import Row
 
-Metrics = Mapping[str, Any]
 TASK = "persbench_knowledge"  # a question, the right reply and others in the same voice: the form that is wanted here
 SEEN, UNSEEN = "learnt", "unseen"
 POSITIONS = Path(__file__).parent / "other_positions.jsonl"
@@ -64,9 +62,13 @@ class Item(NamedTuple):
 
 def write_pack(out: Path) -> None:
     """Write the dev pack, and beside each persona's training rows the items made of all of them."""
-    rows = map(json.loads, POSITIONS.read_text("utf-8").splitlines())
-    positions = {row["id"]: row["reply"] for row in rows}
+    positions = {name: row["reply"] for name, row in written(POSITIONS).items()}
     write_items(out, lambda data, held_out: items(data, held_out, positions))
+
+
+def written(file: Path) -> dict[str, dict[str, str]]:
+    """Read texts that were written for these items: id -> row."""
+    return {row["id"]: row for row in map(json.loads, file.read_text("utf-8").splitlines())}
 
 
 def write_items(out: Path, items_of: Callable[[PersonaData, set[str]], list[dict[str, object]]]) -> None:
