@@ -8,8 +8,8 @@ For every persona the first documents of each choice task are scored by both (do
 so a prefix is a sample), and free replies to the first questions compared. Printed: the largest difference of a
 log-probability, items whose score differs, and replies that part with the lead of the best logit where they do.
 
-The prefix model is asked everything; `hf` is asked the same request once a batch size, since its answer would be the
-same (without a prompt most requests of one persona are those of the next).
+Neither is asked the same request twice at one batch size (without a prompt, most requests of one persona are those of
+the next).
 
 With --out, what is compared is kept as it comes: a repeated command compares only what is missing, and several
 processes can share the tasks, each with a file of its own.
@@ -45,24 +45,26 @@ TOLERANCE = 1e-3
 REPLIES = "persbench_reply"
 
 
-class Known:
-    """`hf`, asked no request twice at one batch size."""
+class Once:
+    """A model that is asked no request twice at one batch size."""
 
-    def __init__(self, hf: Any) -> None:
-        self.hf = hf
+    def __init__(self, lm: Any) -> None:
+        self.lm = lm
+        self.batch_size = 1
         self._answers: dict[tuple[int, str, str], Any] = {}
 
     def loglikelihood(self, requests: list[Instance], **options: Any) -> list[tuple[float, bool]]:
-        return self._all(requests, self.hf.loglikelihood, options)
+        return self._all(requests, self.lm.loglikelihood, options)
 
     def generate_until(self, requests: list[Instance], **options: Any) -> list[str]:
-        return self._all(requests, self.hf.generate_until, options)
+        return self._all(requests, self.lm.generate_until, options)
 
     def apply_chat_template(self, *words: Any, **options: Any) -> str:
-        return str(self.hf.apply_chat_template(*words, **options))
+        return str(self.lm.apply_chat_template(*words, **options))
 
     def _all(self, requests: list[Instance], ask: Any, options: dict[str, Any]) -> list[Any]:
-        keys = [(self.hf.batch_size_per_gpu, *map(str, request.args)) for request in requests]
+        keys = [(self.batch_size, *map(str, request.args)) for request in requests]
+        self.lm.batch_size_per_gpu = self.batch_size
         new = {key: request for key, request in zip(keys, requests, strict=True) if key not in self._answers}
         if new:
             self._answers |= dict(zip(new, ask(list(new.values()), **options), strict=True))
@@ -80,10 +82,10 @@ def scored(lm: Any, documents: list[dict[str, Any]]) -> list[list[list[float]]]:
     return [[[next(found) for _ in d["candidates"]] for _ in branches_of(d)] for d in documents]
 
 
-def compare_scores(task: str, documents: list[dict[str, Any]], known: Known, ours: Any) -> tuple[float, list[str], int]:
+def compare_scores(task: str, documents: list[dict[str, Any]], hf: Once, ours: Once) -> tuple[float, list[str], int]:
     """Return the largest difference, the items whose metrics differ, and how many numbers were compared."""
     worst, differing, count = 0.0, [], 0
-    for document, theirs, own in zip(documents, scored(known, documents), scored(ours, documents), strict=True):
+    for document, theirs, own in zip(documents, scored(hf, documents), scored(ours, documents), strict=True):
         metrics = []
         for found in (theirs, own):
             by_branch = [per_byte(lls, document["candidates"]) for lls in found]
@@ -98,24 +100,23 @@ def compare_scores(task: str, documents: list[dict[str, Any]], known: Known, our
     return worst, differing, count
 
 
-def compare_replies(documents: list[dict[str, Any]], known: Known, ours: Any) -> tuple[int, list[float]]:
+def compare_replies(documents: list[dict[str, Any]], hf: Once, ours: Once) -> tuple[int, list[float]]:
     """Return how many greedy replies are identical, and the lead of the best logit where the others part."""
-    hf = known.hf
     contexts = [render(d["messages"], hf.apply_chat_template).context for d in documents]
     asked = [
         [Instance("generate_until", {}, (text, dict(REPLY)), i, ("equality", i, 1)) for i, text in enumerate(contexts)]
         for _ in range(2)
     ]
     pairs = zip(
-        known.generate_until(asked[0], disable_tqdm=True), ours.generate_until(asked[1], disable_tqdm=True), strict=True
+        hf.generate_until(asked[0], disable_tqdm=True), ours.generate_until(asked[1], disable_tqdm=True), strict=True
     )
     leads = []
     for context, (theirs, own) in zip(contexts, pairs, strict=True):
         if theirs != own:
-            one, other = (hf.tok_encode(context + text) for text in (theirs, own))
+            one, other = (hf.lm.tok_encode(context + text) for text in (theirs, own))
             part = next(i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
             with torch.inference_mode():
-                best = hf.model(torch.tensor([one[:part]], device=hf.device)).logits[0, -1].topk(2).values
+                best = hf.lm.model(torch.tensor([one[:part]], device=hf.lm.device)).logits[0, -1].topk(2).values
             leads.append(float(best[0] - best[1]))
     return len(documents) - len(leads), leads
 
@@ -123,12 +124,12 @@ def compare_replies(documents: list[dict[str, Any]], known: Known, ours: Any) ->
 Found = dict[str, Any]  # of one task of one persona under one setting: its `key`, and what was found
 
 
-def compare(task: str, documents: list[dict[str, Any]], known: Known, ours: Any) -> Found:
+def compare(task: str, documents: list[dict[str, Any]], hf: Once, ours: Once) -> Found:
     """Hold scores or replies of one task against each other."""
     if task == REPLIES:
-        identical, leads = compare_replies(documents, known, ours)
+        identical, leads = compare_replies(documents, hf, ours)
         return {"replies": identical, "leads": leads}
-    worst, differing, count = compare_scores(task, documents, known, ours)
+    worst, differing, count = compare_scores(task, documents, hf, ours)
     return {"numbers": count, "largest": worst, "differing": differing}
 
 
@@ -157,14 +158,14 @@ def verdict(setting: str, found: list[Found]) -> str:
     )
 
 
-def models(options: argparse.Namespace) -> tuple[Known, Any]:
+def models(options: argparse.Namespace) -> tuple[Once, Once]:
     """Load both, with the adapter if there is one."""
     settings: dict[str, Any] = {"pretrained": str(fetch_model()), "dtype": "float32", "device": options.device}
     if options.adapter:
         settings["peft"] = options.adapter
         if (Path(options.adapter) / "tokenizer_config.json").exists():  # it may know more tokens than the base
             settings["tokenizer"] = options.adapter
-    return Known(HFLM(**settings, batch_size=1)), PrefixLM(**settings, batch_size=1)
+    return Once(HFLM(**settings, batch_size=1)), Once(PrefixLM(**settings, batch_size=1))
 
 
 def main() -> None:
@@ -179,7 +180,7 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--out", type=Path, help="JSON lines that keep what was compared")
     options = parser.parse_args()
-    known, ours = models(options)
+    hf, ours = models(options)
     pack = world()
     kept = recalled(options.out)
     personas = [data for data in pack.personas if not options.personas or data.persona.id in options.personas]
@@ -193,9 +194,9 @@ def main() -> None:
         most = (options.replies if task == REPLIES else options.documents) or None
         key = [size, system.name, options.adapter, options.device, data.persona.id, task, most]
         if json.dumps(key) not in kept:
-            known.hf.batch_size_per_gpu = size
-            ours.forget()
-            found = compare(task, documents_of(task, pack, data, system)[:most], known, ours)
+            hf.batch_size = ours.batch_size = size
+            ours.lm.forget()
+            found = compare(task, documents_of(task, pack, data, system)[:most], hf, ours)
             kept[json.dumps(key)] = {"key": key} | found
             if options.out:
                 with options.out.open("a", encoding="utf-8") as file:
