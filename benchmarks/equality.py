@@ -51,7 +51,7 @@ class Once:
     def __init__(self, lm: Any) -> None:
         self.lm = lm
         self.batch_size = 1
-        self._answers: dict[tuple[int, str, str], Any] = {}
+        self._answers: dict[tuple[str, ...], Any] = {}
 
     def loglikelihood(self, requests: list[Instance], **options: Any) -> list[tuple[float, bool]]:
         return self._all(requests, self.lm.loglikelihood, options)
@@ -63,7 +63,7 @@ class Once:
         return str(self.lm.apply_chat_template(*words, **options))
 
     def _all(self, requests: list[Instance], ask: Any, options: dict[str, Any]) -> list[Any]:
-        keys = [(self.batch_size, *map(str, request.args)) for request in requests]
+        keys = [tuple(map(str, (self.batch_size, *request.args))) for request in requests]
         self.lm.batch_size_per_gpu = self.batch_size
         new = {key: request for key, request in zip(keys, requests, strict=True) if key not in self._answers}
         if new:
