@@ -43,6 +43,7 @@ from persbench.systems.registry import get_system
 
 TOLERANCE = 1e-3
 REPLIES = "persbench_reply"
+Found = dict[str, Any]  # of one task of one persona under one setting: its `key`, and what was found
 
 
 class Once:
@@ -82,9 +83,9 @@ def scored(lm: Any, documents: list[dict[str, Any]]) -> list[list[list[float]]]:
     return [[[next(found) for _ in d["candidates"]] for _ in branches_of(d)] for d in documents]
 
 
-def compare_scores(task: str, documents: list[dict[str, Any]], hf: Once, ours: Once) -> tuple[float, list[str], int]:
-    """Return the largest difference, the items whose metrics differ, and how many numbers were compared."""
-    worst, differing, count = 0.0, [], 0
+def compare_scores(task: str, documents: list[dict[str, Any]], hf: Once, ours: Once) -> Found:
+    """Return the largest difference, the items whose metrics differ, how many numbers were compared, and ours."""
+    worst, differing, count, kept = 0.0, [], 0, {}
     for document, theirs, own in zip(documents, scored(hf, documents), scored(ours, documents), strict=True):
         metrics = []
         for found in (theirs, own):
@@ -92,12 +93,13 @@ def compare_scores(task: str, documents: list[dict[str, Any]], hf: Once, ours: O
             metrics.append(SURFACE_TASKS[task].score_branches(document, by_branch))
         gap = max(abs(a - b) for x, y in zip(theirs, own, strict=True) for a, b in zip(x, y, strict=True))
         worst, count = max(worst, gap), count + sum(map(len, own))
+        kept[document["id"]] = own
         differing += [
             f"{document['id']} {name}: hf {value}, ours {metrics[1][name]}"
             for name, value in metrics[0].items()
             if not name.endswith("_margin") and value != metrics[1][name]
         ]
-    return worst, differing, count
+    return {"numbers": count, "largest": worst, "differing": differing, "ours": kept}
 
 
 def compare_replies(documents: list[dict[str, Any]], hf: Once, ours: Once) -> tuple[int, list[float]]:
@@ -121,16 +123,12 @@ def compare_replies(documents: list[dict[str, Any]], hf: Once, ours: Once) -> tu
     return len(documents) - len(leads), leads
 
 
-Found = dict[str, Any]  # of one task of one persona under one setting: its `key`, and what was found
-
-
 def compare(task: str, documents: list[dict[str, Any]], hf: Once, ours: Once) -> Found:
     """Hold scores or replies of one task against each other."""
     if task == REPLIES:
         identical, leads = compare_replies(documents, hf, ours)
         return {"replies": identical, "leads": leads}
-    worst, differing, count = compare_scores(task, documents, hf, ours)
-    return {"numbers": count, "largest": worst, "differing": differing}
+    return compare_scores(task, documents, hf, ours)
 
 
 def recalled(out: Path | None) -> dict[str, Found]:
