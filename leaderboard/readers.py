@@ -11,6 +11,11 @@ other's answers:
     profile     what `prompt` has in its system message, at both stages
     everything  that, all materials, and every dialogue that a trained system learns from, with its analysis
 
+A system meets each item alone, and a reader a whole sheet, from which much can be gathered of a person (what `stages`
+shows is true of it, what the shared questions have in common is its view). So sheets for readers who are told little
+are mixed: of each person a sixth, and never two items of one shared question. Blind readers are not asked for
+attitudes: all personas have the same four to choose from, and no text could give one away.
+
 Items, candidates and what is right are those of the tasks; sides are drawn by a hash of their own. An item of
 induction is asked as its headline scores it (which of the two prompts is the one to contradict), one of stages as which
 of its two replies is the earlier. Nothing is chosen by the answers, and no item was changed for them.
@@ -43,6 +48,7 @@ if TYPE_CHECKING:
 
     from persbench.harness.documents.base import Document
     from persbench.packs.pack import Pack, PersonaData
+    from persbench.packs.schema import Persona
 
 HERE: Final = Path(__file__).parent / "readers"
 READINGS: Final = ("blind", "profile", "everything")
@@ -56,6 +62,7 @@ FAMILIES: Final = {
     "attitude": "Which of these does this person hold at that time?",
 }
 """Family -> what is asked, in the order of the sheet."""
+MIXED: Final = 6  # sheets
 CHANCE: Final = {"knowledge": 0.25, "stages": 0.5, "induction": 0.5, "content": 0.5, "attitude": 0.25}
 
 
@@ -65,6 +72,8 @@ class Question:
 
     Attributes:
         item: Its id in the task.
+        persona: Id of whom it is about.
+        name: Of that persona.
         family: Of the sheet.
         cluster: By which intervals are drawn: the shared question where there is one, else the item.
         asked: When, and what was asked.
@@ -73,6 +82,8 @@ class Question:
     """
 
     item: str
+    persona: str
+    name: str
     family: str
     cluster: str
     asked: str
@@ -80,17 +91,37 @@ class Question:
     right: int
 
 
-def questions_of(pack: Pack, data: PersonaData) -> list[Question]:
-    """Return all questions about a persona, a family after the other, each in an order drawn by hash."""
-    found: list[Question] = []
+def sheets_of(pack: Pack, way: str) -> dict[str, list[Question]]:
+    """Return the questions of each sheet by its name: a persona's, or a number where sheets are mixed.
+
+    A family stands after the other, in an order drawn by hash.
+    """
+    sheets: dict[str, list[Question]] = defaultdict(list)
     for family in FAMILIES:
-        task = f"persbench_{'costume' if family == 'content' else family}"
-        rows = documents_of(task, pack, data, get_system("prompt"))
-        found += sorted((_question(family, pack, row) for row in rows), key=lambda one: digest(["order", one.item]))
-    return found
+        if (way, family) == ("blind", "attitude"):
+            continue
+        for data in pack.personas:
+            task = f"persbench_{'costume' if family == 'content' else family}"
+            rows = documents_of(task, pack, data, get_system("prompt"))
+            asked = [_question(family, pack, row, data.persona) for row in rows]
+            for index, one in enumerate(sorted(asked, key=lambda one: digest(["order", one.item]))):
+                sheets[data.persona.id if way == "everything" else _mixed(pack, one, index)].append(one)
+    if way != "everything":
+        for found in sheets.values():
+            found.sort(key=lambda one: (list(FAMILIES).index(one.family), digest(["order", one.item])))
+    return dict(sorted(sheets.items()))
 
 
-def _question(family: str, pack: Pack, row: Document) -> Question:
+def _mixed(pack: Pack, one: Question, index: int) -> str:
+    """Return the mixed sheet of a persona's item: those of one shared question stand in different ones."""
+    shared = [question.id for question in pack.questions]
+    if one.cluster in shared:
+        later = one.item.split("/")[2] != pack.world.stages[0].id
+        index = shared.index(one.cluster) + (one.family == "attitude") + MIXED // 2 * later
+    return str(index % MIXED + 1)
+
+
+def _question(family: str, pack: Pack, row: Document, persona: Persona) -> Question:
     texts, own = dict(zip(row["labels"], row["candidates"], strict=True)), row["labels"][row["own"]]
     asked = f"{pack.stage(row['stage']).date}: {row['ask']}" if family != "stages" else row["ask"]
     if family == "induction":
@@ -102,44 +133,47 @@ def _question(family: str, pack: Pack, row: Document) -> Question:
         texts = {label: texts[label] for label in ("own", "voice_only")}
     drawn = sorted(texts, key=lambda label: digest([row["id"], label]))
     options = tuple(texts[label] for label in drawn)
-    return Question(row["id"], family, row["cluster"], asked, options, drawn.index(own))
+    return Question(row["id"], persona.id, persona.name, family, row["cluster"], asked, options, drawn.index(own))
 
 
-def sheet(pack: Pack, data: PersonaData) -> str:
+def sheet(pack: Pack, questions: Sequence[Question], way: str) -> str:
     """Return what a reader is to answer, numbered; nothing in it tells which is right."""
-    parts, family = [f"# Questions about one person\n\npack: {pack.hash}\n"], ""
-    for index, one in enumerate(questions_of(pack, data), start=1):
+    parts, family = [f"# Questions\n\npack: {pack.hash}\n"], ""
+    for index, one in enumerate(questions, start=1):
         if one.family != family:
             family = one.family
             parts.append(f"\n## {family}: {FAMILIES[family]}\n")
         options = "\n".join(f"{letter}. {text}" for letter, text in zip(LETTERS, one.options, strict=False))
-        parts.append(f"\n{index}. {one.asked}\n{options}\n")
+        whose = f"{one.name}, " if way == "profile" else ""
+        parts.append(f"\n{index}. {whose}{one.asked}\n{options}\n")
     return "".join(parts)
 
 
-def reading(pack: Pack, data: PersonaData, way: str) -> str:
-    """Return what a reader knows of a persona; nothing at all for `blind`."""
+def reading(pack: Pack, personas: Sequence[PersonaData], way: str) -> str:
+    """Return what a reader knows of some personas; nothing at all for `blind`."""
     if way == "blind":
         return ""
-    parts = ["# At each of two times of life"]
-    parts += [persona_sheet(Situation(pack, data, stage)) for stage in pack.world.stages]
-    if way == "everything":
-        dates = {stage.id: stage.date for stage in pack.world.stages}
-        parts += ["# From this person's life", *(f"({dates[row.stage]}) {row.text}" for row in data.materials)]
-        parts.append("# Talks: what was asked, (what the person thought,) what the person said")
-        parts += [f"({dates[row.stage]}) {row.prompt}\n({row.analysis})\n{row.response}" for row in data.train]
+    parts, dates = list[str](), {stage.id: stage.date for stage in pack.world.stages}
+    for data in personas:
+        parts.append("# At each of two times of life")
+        parts += [persona_sheet(Situation(pack, data, stage)) for stage in pack.world.stages]
+        if way == "everything":
+            parts += ["# From this person's life", *(f"({dates[row.stage]}) {row.text}" for row in data.materials)]
+            parts.append("# Talks: what was asked, (what the person thought,) what the person said")
+            parts += [f"({dates[row.stage]}) {row.prompt}\n({row.analysis})\n{row.response}" for row in data.train]
     return "\n\n".join(parts) + "\n"
 
 
 def write_pack(out: Path) -> None:
-    """Write for every persona and way of reading `reading.md` and `questions.md`."""
+    """Write for every way of reading and every sheet `reading.md` and `questions.md`."""
     pack = load_pack(resolve_pack(None))
-    for data in pack.personas:
-        for way in READINGS:
-            folder = out / way / data.persona.id
+    for way in READINGS:
+        for name, questions in sheets_of(pack, way).items():
+            folder = out / way / name
             folder.mkdir(parents=True, exist_ok=True)
-            write_atomic(folder / "questions.md", sheet(pack, data).encode())
-            if text := reading(pack, data, way):
+            write_atomic(folder / "questions.md", sheet(pack, questions, way).encode())
+            told = [data for data in pack.personas if way != "everything" or data.persona.id == name]
+            if text := reading(pack, told, way):
                 write_atomic(folder / "reading.md", text.encode())
 
 
@@ -151,9 +185,7 @@ def answers_of(file: Path, pack: Pack, questions: Sequence[Question]) -> list[in
     """
     first, *lines = file.read_text("utf-8").split("\n")
     if first != f"pack: {pack.hash}":
-        raise PersbenchError(
-            f"{file}:1: answers are about {first!r}, and the pack is {pack.hash}; have them answered anew."
-        )
+        raise PersbenchError(f"{file}:1: answers to {first!r}, and the pack is {pack.hash}: have them answered anew.")
     found, faults = dict[int, int | None](), list[str]()
     for at, line in enumerate(lines, start=2):
         match = re.fullmatch(r"(\d+) ([A-D-])", line.strip())
@@ -173,7 +205,7 @@ class Readers:
     """Scores of readers: `score("everything", "content")`.
 
     Args:
-        folder: `READING/PERSONA.txt` for each that was read.
+        folder: `READING/SHEET.txt` for each that was read.
 
     Raises:
         PersbenchError: A file of answers does not fit.
@@ -181,19 +213,18 @@ class Readers:
 
     def __init__(self, folder: Path = HERE) -> None:
         pack = load_pack(resolve_pack(None))
-        self._scored: dict[tuple[str, str], list[tuple[str, Question, float | None]]] = defaultdict(list)
-        for data in pack.personas:
-            questions = questions_of(pack, data)
-            for way in READINGS:
-                if (file := folder / way / f"{data.persona.id}.txt").exists():
+        self._scored: dict[tuple[str, str], list[tuple[Question, float | None]]] = defaultdict(list)
+        for way in READINGS:
+            for name, questions in sheets_of(pack, way).items():
+                if (file := folder / way / f"{name}.txt").exists():
                     for one, answer in zip(questions, answers_of(file, pack, questions), strict=True):
                         value = None if answer is None else float(answer == one.right)
-                        self._scored[way, one.family].append((data.persona.id, one, value))
+                        self._scored[way, one.family].append((one, value))
 
     def interval(self, way: str, family: str, persona: str | None = None) -> Interval:
         """Return the share of right answers, over all personas or of one."""
-        rows = [row for row in self._scored[way, family] if persona in (None, row[0])]
-        return cluster_interval([value for *_, value in rows], [one.cluster for _, one, _ in rows])
+        rows = [(one, value) for one, value in self._scored[way, family] if persona in (None, one.persona)]
+        return cluster_interval([value for _, value in rows], [one.cluster for one, _ in rows])
 
     def score(self, way: str, family: str) -> str:
         """Return the share of right answers with its interval, as the board writes it."""
@@ -210,7 +241,7 @@ class Readers:
             counted = (self.interval(way, family) for family in families)
             cells = (f"{score}<br>n {found.n}{_unscored(found)}" for score, found in zip(scores, counted, strict=True))
             lines.append(f"| {way} | {' | '.join(cells)} |")
-        personas = sorted({persona for rows in self._scored.values() for persona, *_ in rows})
+        personas = sorted({one.persona for rows in self._scored.values() for one, _ in rows})
         lines += ["", f"| content, by persona | {' | '.join(personas)} |", f"|---|{'---:|' * len(personas)}"]
         for way in READINGS:
             found = (number(self.interval(way, "content", persona).mean) for persona in personas)
@@ -232,7 +263,7 @@ def main() -> None:
     try:
         if wanted.what == "pack":
             write_pack(wanted.folder)
-            print(f"next: have {wanted.folder}/READING/PERSONA answered into leaderboard/readers/READING/PERSONA.txt")
+            print(f"next: have {wanted.folder}/READING/SHEET answered into leaderboard/readers/READING/SHEET.txt")
         else:
             print(Readers(wanted.folder).table())
     except PersbenchError as error:
