@@ -5,7 +5,8 @@
 In the template (Jinja) stand prose and calls: `score("prompt", "content")`, `claim("1")`, `grid("comparisons")`,
 `difference("persllm", "prompt", "content")`, `reply("persllm", "reply/nedda/early/q26")`. A name that is not on the
 board, or an item that is not in the records, ends with an error: nothing is left blank. Methods of `Results` are all
-that a template may call; below `first` stands the same of the records made before amendment 3 of protocol.md.
+that a template may call; below `first` stands the same of the records made before amendment 3 of protocol.md, below
+`readers` what `readers.py` counts.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import Environment, StrictUndefined, UndefinedError
+from readers import Readers
 
 from persbench.errors import PersbenchError
 from persbench.packs.bundled import resolve_pack
@@ -108,6 +110,14 @@ class Results:
         found = next(line for line in self._lines[table] if line.system == system).entries[column.metric].value
         return f"{number(found.mean, column.format)} {ends(found, column.format)}"
 
+    def raw(self, system: str, name: str) -> str:
+        """Return a number of the first board as it is without anchors."""
+        column = self._column(name, "board")
+        found = next(line for line in self._lines["board"] if line.system == system).entries[column.metric].raw
+        if found is None:
+            raise LookupError(f"{column.name} has no anchors")
+        return f"{number(found.mean, column.format)} {ends(found, column.format)}"
+
     def difference(self, system: str, baseline: str, name: str, table: str = "board") -> str:
         """Return a paired difference with its interval and its sign count."""
         one = self._compared(system, baseline, self._column(name, table))
@@ -181,13 +191,13 @@ def _one_line(text: str) -> str:
     return markdown_text(" ".join(text.split()))
 
 
-def render(results: Results, template: str, first: Results | None = None) -> str:
+def render(results: Results, template: str, **others: object) -> str:
     """Fill a template in.
 
     Args:
         results: What it may ask.
         template: Text of it.
-        first: What it may ask as `first`.
+        others: What else it may ask, by name.
 
     Raises:
         PersbenchError: The template asks for what the records do not hold.
@@ -199,9 +209,8 @@ def render(results: Results, template: str, first: Results | None = None) -> str
         autoescape=False,  # noqa: S701 - Markdown; quotations escape themselves
     )
     asked: dict[str, Any] = {name: getattr(results, name) for name in dir(results) if not name.startswith("_")}
-    asked |= {} if first is None else {"first": first}
     try:
-        return environment.from_string(template).render(asked)
+        return environment.from_string(template).render(asked | others)
     except (StopIteration, RuntimeError, LookupError, ValueError, UndefinedError) as error:
         raise PersbenchError(f"the template asks for what the records do not hold: {error!r}") from error
 
@@ -212,7 +221,9 @@ def write(folder: Path, out: Path) -> None:
     Raises:
         PersbenchError: A record cannot be read, or the template asks for what the records do not hold.
     """
-    text = render(Results(folder), TEMPLATE.read_text(encoding="utf-8"), Results(folder, FIRST))
+    text = render(
+        Results(folder), TEMPLATE.read_text(encoding="utf-8"), first=Results(folder, FIRST), readers=Readers()
+    )
     write_atomic(out, text.encode())
 
 

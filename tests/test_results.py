@@ -62,9 +62,9 @@ def test_first_records_take_the_place_of_the_same_system(folder: Path, tmp_path:
             row["metrics"] |= {"content_acc": [1.0, True]} if "content_acc" in row["metrics"] else {}
     save_record(tmp_path / "records" / "prompt__nedda.json", record)
     now, first = results.Results(folder), results.Results(folder, tmp_path)
-    assert results.render(now, '{{ first.score("prompt", "content") }}', first).startswith("1.00 [")
-    assert results.render(now, '{{ first.items("prompt", "content") }}', first) == "48 scored, 0 not"
-    assert not results.render(now, '{{ score("prompt", "content") }}', first).startswith("1.00 [")
+    assert results.render(now, '{{ first.score("prompt", "content") }}', first=first).startswith("1.00 [")
+    assert results.render(now, '{{ first.items("prompt", "content") }}', first=first) == "48 scored, 0 not"
+    assert not results.render(now, '{{ score("prompt", "content") }}', first=first).startswith("1.00 [")
 
 
 def test_quotations_are_the_words_of_the_records(asked: results.Results, folder: Path) -> None:
