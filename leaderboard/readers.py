@@ -4,12 +4,13 @@
     python leaderboard/readers.py table                # from the answers in leaderboard/readers/
 
 A system that stands at chance may be unable, or the items may be: what a persona holds has to follow from what the
-systems are given of it, and from nothing else. So each item is asked three times, of readers who do not see each
+systems are given of it, and from nothing else. So each item is asked four times, of readers who do not see each
 other's answers:
 
     blind       the question and its candidates alone: above chance there is a cue in the texts
     profile     what `prompt` has in its system message, at both stages
-    everything  that, all materials, and every dialogue that a trained system learns from, with its analysis
+    dialogues   every dialogue that a trained system learns from, with its analysis, and nothing else
+    everything  both, and all materials
 
 Items, candidates and what is right are those of the tasks; sides are drawn by a hash of their own. An item of
 induction is asked as its headline scores it (which of the two prompts is the one to contradict), one of stages as which
@@ -26,11 +27,12 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from sheets import FAMILIES, LETTERS, READINGS, UNMIXED, Question, sheets_of, write_pack
+from sheets import FAMILIES, LETTERS, READINGS, WHOLE, Question, sheets_of, write_pack
 
 from persbench.errors import PersbenchError
 from persbench.packs.bundled import resolve_pack
 from persbench.packs.load import load_pack
+from persbench.report.paper.wording import difference_text
 from persbench.report.table import ends, number
 from persbench.scoring.stats import Interval, cluster_interval
 
@@ -39,6 +41,13 @@ if TYPE_CHECKING:
 
     from persbench.packs.pack import Pack
 
+STEPS: Final = (
+    ("profile", "blind"),
+    ("dialogues", "blind"),
+    ("everything", "profile"),
+    ("everything", "dialogues"),
+    ("whole-everything", "everything"),
+)
 HERE: Final = Path(__file__).parent / "readers"
 CHANCE: Final = {"knowledge": 0.25, "stages": 0.5, "induction": 0.5, "content": 0.5, "attitude": 0.25}
 
@@ -81,7 +90,7 @@ class Readers:
         pack = load_pack(resolve_pack(None))
         self._folder = folder
         self._scored: dict[tuple[str, str], list[tuple[Question, float | None]]] = defaultdict(list)
-        for way in (*READINGS, UNMIXED):
+        for way in (*READINGS, *WHOLE):
             for name, questions in sheets_of(pack, way).items():
                 if (file := folder / way / f"{name}.txt").exists():
                     for one, answer in zip(questions, answers_of(file, pack, questions), strict=True):
@@ -98,12 +107,31 @@ class Readers:
         found = self.interval(way, family)
         return f"{number(found.mean)} {ends(found)}"
 
+    def step(self, way: str, other: str, family: str) -> str:
+        """Return by how much more often one way of reading is right than another, paired by item."""
+        mine, theirs = ({one.item: (one, value) for one, value in self._scored[each, family]} for each in (way, other))
+        gaps, clusters = list[float | None](), list[str]()
+        for item in mine.keys() & theirs.keys():
+            (one, value), (_, base) = mine[item], theirs[item]
+            gaps.append(None if value is None or base is None else value - base)
+            clusters.append(one.cluster)
+        found = cluster_interval(gaps, clusters)
+        return "-" if found.mean is None else difference_text(found, "signed")
+
+    def steps(self) -> str:
+        """Return as Markdown what each way of reading adds to another."""
+        lines = [f"| read | minus | {' | '.join(FAMILIES)} |", f"|---|---|{'---:|' * len(FAMILIES)}"]
+        for way, other in STEPS:
+            cells = " | ".join(self.step(way, other, family) for family in FAMILIES)
+            lines.append(f"| {way} | {other} | {cells} |")
+        return "\n".join(lines)
+
     def table(self) -> str:
-        """Return all scores as Markdown, and content and attitude by persona."""
+        """Return all scores as Markdown, and content by persona."""
         families = list(FAMILIES)
         lines = [f"| read | {' | '.join(families)} |", f"|---|{'---:|' * len(families)}"]
         lines.append(f"| chance | {' | '.join(number(CHANCE[family]) for family in families)} |")
-        for way in (*READINGS, UNMIXED):
+        for way in (*READINGS, *WHOLE):
             scores = (f"**{score}** {rest}" for score, _, rest in (self.score(way, f).partition(" ") for f in families))
             counted = (self.interval(way, family) for family in families)
             cells = (f"{score}<br>n {found.n}{_unscored(found)}" for score, found in zip(scores, counted, strict=True))
@@ -149,7 +177,7 @@ def main() -> None:
             print(f"next: have {wanted.folder}/READING/SHEET answered into leaderboard/readers/READING/SHEET.txt")
         else:
             readers = Readers(wanted.folder)
-            print(readers.table())
+            print(readers.table(), "", readers.steps(), sep="\n")
             if (wanted.folder / "apart.jsonl").exists():
                 print("", readers.apart(), sep="\n")
     except PersbenchError as error:

@@ -29,9 +29,8 @@ if TYPE_CHECKING:
     from persbench.packs.pack import Pack, PersonaData
     from persbench.packs.schema import Persona
 
-READINGS: Final = ("blind", "profile", "everything")
-UNMIXED: Final = "unmixed"  # blind, and yet a sheet about one person: how it was tried first
-WHOLE: Final = ("everything", UNMIXED)
+READINGS: Final = ("blind", "profile", "dialogues", "everything")
+WHOLE: Final = ("whole-blind", "whole-everything")  # a sheet a person: how it was tried first
 LETTERS: Final = "ABCD"
 FAMILIES: Final = {
     "knowledge": "Which answer is true of this person?",
@@ -123,24 +122,24 @@ def sheet(pack: Pack, questions: Sequence[Question], way: str) -> str:
             family = one.family
             parts.append(f"\n## {family}: {FAMILIES[family]}\n")
         options = "\n".join(f"{letter}. {text}" for letter, text in zip(LETTERS, one.options, strict=False))
-        whose = f"{one.name}, " if way == "profile" else ""
+        whose = "" if way == "blind" else f"{one.name}, "
         parts.append(f"\n{index}. {whose}{one.asked}\n{options}\n")
     return "".join(parts)
 
 
 def reading(pack: Pack, personas: Sequence[PersonaData], way: str) -> str:
     """Return what a reader knows of some personas; nothing at all for `blind`."""
-    if way == "blind":
-        return ""
     parts, dates = list[str](), {stage.id: stage.date for stage in pack.world.stages}
-    for data in personas:
-        parts.append("# At each of two times of life")
-        parts += [persona_sheet(Situation(pack, data, stage)) for stage in pack.world.stages]
+    for data in () if way == "blind" else personas:
+        parts.append(f"# {data.persona.name}")
+        if way != "dialogues":
+            parts += [persona_sheet(Situation(pack, data, stage)) for stage in pack.world.stages]
         if way == "everything":
-            parts += ["# From this person's life", *(f"({dates[row.stage]}) {row.text}" for row in data.materials)]
-            parts.append("# Talks: what was asked, (what the person thought,) what the person said")
+            parts += ["## From this person's life", *(f"({dates[row.stage]}) {row.text}" for row in data.materials)]
+        if way != "profile":
+            parts.append("## Talks: what was asked, (what the person thought,) what the person said")
             parts += [f"({dates[row.stage]}) {row.prompt}\n({row.analysis})\n{row.response}" for row in data.train]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(parts) + "\n" if parts else ""
 
 
 def write_pack(out: Path) -> None:
@@ -151,6 +150,5 @@ def write_pack(out: Path) -> None:
             folder = out / way / name
             folder.mkdir(parents=True, exist_ok=True)
             write_atomic(folder / "questions.md", sheet(pack, questions, way).encode())
-            told = [data for data in pack.personas if way != "everything" or data.persona.id == name]
-            if text := reading(pack, told, way):
+            if text := reading(pack, pack.personas, way):
                 write_atomic(folder / "reading.md", text.encode())

@@ -27,20 +27,20 @@ def pack() -> Pack:
     return load_pack(resolve_pack(None))
 
 
-def right(pack: Pack, way: str = "everything", name: str = "betsin") -> list[str]:
+def right(pack: Pack, way: str = "whole-everything", name: str = "betsin") -> list[str]:
     return [
         f"{index} {sheets.LETTERS[one.right]}" for index, one in enumerate(sheets.sheets_of(pack, way)[name], start=1)
     ]
 
 
-def answered(folder: Path, pack: Pack, lines: list[str], way: str = "everything", name: str = "betsin") -> Path:
+def answered(folder: Path, pack: Pack, lines: list[str], way: str = "whole-everything", name: str = "betsin") -> Path:
     file = folder / way / f"{name}.txt"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text("\n".join([f"pack: {pack.hash}", *lines, ""]), encoding="utf-8")
     return file
 
 
-@pytest.mark.parametrize("way", sheets.READINGS)
+@pytest.mark.parametrize("way", [*sheets.READINGS, *sheets.WHOLE])
 def test_every_item_is_asked_once_and_no_letter_is_right_more_often(pack: Pack, way: str) -> None:
     asked = [one for found in sheets.sheets_of(pack, way).values() for one in found]
     assert len({(one.family, one.item) for one in asked}) == len(asked)
@@ -69,7 +69,7 @@ def test_a_mixed_sheet_has_a_sixth_of_a_person_and_a_shared_question_once(pack: 
 def test_the_right_answer_is_the_personas_own(pack: Pack) -> None:
     data = pack.personas[0]
     own = {row.reply for row in data.answers}
-    for one in sheets.sheets_of(pack, "everything")[data.persona.id]:
+    for one in sheets.sheets_of(pack, "whole-everything")[data.persona.id]:
         if one.family == "content":
             assert [text in own for text in one.options].index(True) == one.right
         if one.family == "induction":
@@ -79,9 +79,10 @@ def test_the_right_answer_is_the_personas_own(pack: Pack) -> None:
 def test_blind_readers_read_nothing_and_nobody_reads_a_test_text(pack: Pack) -> None:
     assert sheets.reading(pack, pack.personas, "blind") == ""
     for data in pack.personas:
-        short, long = (sheets.reading(pack, [data], way) for way in ("profile", "everything"))
+        short, talks, long = (sheets.reading(pack, [data], way) for way in ("profile", "dialogues", "everything"))
         assert long.startswith(short.rstrip("\n"))
-        assert all(row.response in long and row.response not in short for row in data.train)
+        assert all(row.response in talks and row.response in long and row.response not in short for row in data.train)
+        assert all(row.text in long and row.text not in talks for row in data.materials)
         assert not any(row.reply in long for row in data.answers)
         assert not any(row.gold in long for row in data.knowledge)
 
@@ -101,8 +102,8 @@ def test_answers_are_counted_as_given(pack: Pack, tmp_path: Path) -> None:
     answered(tmp_path, pack, [*lines[:-1], f"{len(lines)} {wrong}"])
     answered(tmp_path, pack, ["1 -", *right(pack, "blind", "1")[1:]], way="blind", name="1")
     found = readers.Readers(tmp_path)
-    assert found.interval("everything", "content", "betsin").mean == 1.0
-    assert found.interval("everything", "attitude").mean == pytest.approx(1 - 1 / 80)
+    assert found.interval("whole-everything", "content", "betsin").mean == 1.0
+    assert found.interval("whole-everything", "attitude").mean == pytest.approx(1 - 1 / 80)
     assert found.interval("blind", "knowledge").unscored == 1
     assert found.interval("blind", "knowledge").mean == 1.0
     assert found.interval("profile", "knowledge").n == 0
@@ -127,8 +128,27 @@ def test_answers_that_do_not_fit_are_all_told(pack: Pack, tmp_path: Path) -> Non
         readers.Readers(tmp_path)
 
 
-def test_the_page_shows_the_table_of_the_committed_answers() -> None:
-    assert readers.Readers().table() in (LEADERBOARD / "readers" / "README.md").read_text(encoding="utf-8")
+def test_what_reading_adds_is_paired_by_item(pack: Pack, tmp_path: Path) -> None:
+    answered(tmp_path, pack, right(pack, "blind", "1"), way="blind", name="1")
+    answered(tmp_path, pack, right(pack, "profile", "1"), way="profile", name="1")
+    file = answered(tmp_path, pack, right(pack, "dialogues", "1"), way="dialogues", name="1")
+    found = readers.Readers(tmp_path)
+    assert found.step("profile", "blind", "content") == "+0.000 [+.000 +.000]"
+    assert found.step("profile", "blind", "attitude") == "-"
+    asked = [one.family for one in sheets.sheets_of(pack, "dialogues")["1"]]
+    lost = asked.index("content")
+    lines = file.read_text(encoding="utf-8").split("\n")
+    lines[lost + 1] = f"{lost + 1} -"
+    file.write_text("\n".join(lines), encoding="utf-8")
+    found = readers.Readers(tmp_path)
+    assert found.interval("dialogues", "content").unscored == 1
+    assert found.step("dialogues", "blind", "content") == "+0.000 [+.000 +.000]"
+
+
+def test_the_page_shows_the_tables_of_the_committed_answers() -> None:
+    page = (LEADERBOARD / "readers" / "README.md").read_text(encoding="utf-8")
+    assert readers.Readers().table() in page
+    assert readers.Readers().steps() in page
 
 
 def test_foils_composed_apart_are_as_long_as_what_they_stand_beside(pack: Pack) -> None:
