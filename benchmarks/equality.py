@@ -163,7 +163,9 @@ def models(options: argparse.Namespace) -> tuple[Once, Once]:
         settings["peft"] = options.adapter
         if (Path(options.adapter) / "tokenizer_config.json").exists():  # it may know more tokens than the base
             settings["tokenizer"] = options.adapter
-    return Once(HFLM(**settings, batch_size=1)), Once(PrefixLM(**settings, batch_size=1))
+    return Once(HFLM(**settings, batch_size=1, softmax_dtype=options.softmax_dtype)), Once(
+        PrefixLM(**settings, batch_size=1)
+    )
 
 
 def main() -> None:
@@ -175,6 +177,9 @@ def main() -> None:
     parser.add_argument("--personas", nargs="+", help="all by default")
     parser.add_argument("--tasks", nargs="+", default=[*SURFACE_TASKS, REPLIES])
     parser.add_argument("--adapter", help="PEFT folder; both models are loaded with it")
+    parser.add_argument(
+        "--softmax-dtype", help="of hf's log-softmax, by its own option; float64 takes its rounding away"
+    )
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--out", type=Path, help="JSON lines that keep what was compared")
     options = parser.parse_args()
@@ -191,6 +196,7 @@ def main() -> None:
     for size, system, data, task in track(work, "comparing", transient=True):
         most = (options.replies if task == REPLIES else options.documents) or None
         key = [size, system.name, options.adapter, options.device, data.persona.id, task, most]
+        key += [options.softmax_dtype] if options.softmax_dtype else []
         if json.dumps(key) not in kept:
             hf.batch_size = ours.batch_size = size
             ours.lm.forget()
