@@ -41,7 +41,7 @@ from persbench.visible import markdown_text
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from persbench.report.board import Column, Line
+    from persbench.report.board import Column, Entry, Line
     from persbench.report.cells import Cell
     from persbench.report.compare import Comparison
     from persbench.report.paper.claims import Outcome
@@ -106,17 +106,16 @@ class Results:
 
     def score(self, system: str, name: str, table: str = "board") -> str:
         """Return a number of the board with its interval; `name` is the column's, as it is read."""
-        column = self._column(name, table)
-        found = next(line for line in self._lines[table] if line.system == system).entries[column.metric].value
-        return f"{number(found.mean, column.format)} {ends(found, column.format)}"
+        found = self._entry(system, name, table).value
+        style = self._column(name, table).format
+        return f"{number(found.mean, style)} {ends(found, style)}"
 
     def raw(self, system: str, name: str) -> str:
         """Return a number of the first board as it is without anchors."""
-        column = self._column(name, "board")
-        found = next(line for line in self._lines["board"] if line.system == system).entries[column.metric].raw
+        found = self._entry(system, name, "board").raw
         if found is None:
-            raise LookupError(f"{column.name} has no anchors")
-        return f"{number(found.mean, column.format)} {ends(found, column.format)}"
+            raise LookupError(f"{name} has no anchors")
+        return f"{number(found.mean)} {ends(found)}"
 
     def difference(self, system: str, baseline: str, name: str, table: str = "board") -> str:
         """Return a paired difference with its interval and its sign count."""
@@ -125,8 +124,7 @@ class Results:
 
     def items(self, system: str, name: str, table: str = "board") -> str:
         """Return how many items of a column are scored, and how many are not."""
-        column = self._column(name, table)
-        found = next(line for line in self._lines[table] if line.system == system).entries[column.metric].value
+        found = self._entry(system, name, table).value
         return f"{found.n} scored, {found.unscored} not"
 
     def p(self, system: str, baseline: str, name: str, table: str = "board") -> str:
@@ -163,6 +161,10 @@ class Results:
     def _row(self, system: str, item: str) -> Row:
         rows = (row for cell in self._groups[system] for task in cell.tasks.values() for row in task)
         return next(row for row in rows if row["id"] == item)
+
+    def _entry(self, system: str, name: str, table: str) -> Entry:
+        line = next(line for line in self._lines[table] if line.system == system)
+        return line.entries[self._column(name, table).metric]
 
     def _column(self, name: str, table: str) -> Column:
         return next(column for column in columns(table) if column.name == name)
