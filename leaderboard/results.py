@@ -5,8 +5,8 @@
 In the template (Jinja) stand prose and calls: `score("prompt", "content")`, `claim("1")`, `grid("comparisons")`,
 `difference("persllm", "prompt", "content")`, `reply("persllm", "reply/nedda/early/q26")`. A name that is not on the
 board, or an item that is not in the records, ends with an error: nothing is left blank. Methods of `Results` are all
-that a template may call; below `first` stands the same of the records made before amendment 3 of protocol.md, below
-`readers` what `readers.py` counts.
+that a template may call; below `first` stands the same of the records made before amendment 3 of protocol.md, in
+`trainings` of each training of the systems that were trained more than once, below `readers` what `readers.py` counts.
 """
 
 from __future__ import annotations
@@ -39,17 +39,19 @@ from persbench.report.table import ends, number
 from persbench.visible import markdown_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from persbench.report.board import Column, Entry, Line
     from persbench.report.cells import Cell
-    from persbench.report.compare import Comparison
+    from persbench.report.compare import Comparison, Pair
     from persbench.report.paper.claims import Outcome
     from persbench.report.paper.tables import Table
     from persbench.samples import Row
 
 TEMPLATE: Final = Path(__file__).parent / "results.md.j2"
 FIRST: Final = Path(__file__).parent / "before-amendment-3"
+OTHER_SEEDS: Final = Path(__file__).parent / "records-of-other-seeds"
+SEEDED: Final = ("nedda", "osmer")  # the personas of further seeds
 
 
 class Results:
@@ -58,15 +60,17 @@ class Results:
     Args:
         folder: Records of one model, one setting a system and persona.
         instead: Other records, which take the place of the same systems' in `folder`.
+        personas: The only ones to look at; without it all that are there.
 
     Raises:
         PersbenchError: A record cannot be read, or a system stands there in two settings.
     """
 
-    def __init__(self, folder: Path, instead: Path | None = None) -> None:
+    def __init__(self, folder: Path, instead: Path | None = None, personas: Collection[str] = ()) -> None:
         others = [] if instead is None else _readable(instead)
         replaced = {cell.system for cell in others}
-        self._cells = [cell for cell in _readable(folder) if cell.system not in replaced] + others
+        cells = [cell for cell in _readable(folder) if cell.system not in replaced] + others
+        self._cells = [cell for cell in cells if not personas or cell.persona in personas]
         require_one_setting(self._cells)
         self._groups = by_system(self._cells)
         self._pack = load_pack(resolve_pack(None))
@@ -119,8 +123,14 @@ class Results:
 
     def difference(self, system: str, baseline: str, name: str, table: str = "board") -> str:
         """Return a paired difference with its interval and its sign count."""
-        one = self._compared(system, baseline, self._column(name, table))
-        return f"{difference_text(one.found.interval, one.column.format)}, {one.signs.text} personas"
+        signs = self._compared(system, baseline, self._column(name, table)).signs
+        return f"{self.gap(system, baseline, name, table)}, {signs.text} personas"
+
+    def gap(self, system: str, baseline: str, name: str, table: str = "board", *, over: Iterable[Results] = ()) -> str:
+        """Return a paired difference with its interval; over several trainings their mean, each item being in each."""
+        column = self._column(name, table)
+        pairs = [pair for training in (over or [self]) for pair in training.pairs(system, baseline, column)]
+        return difference_text(compare_pairs(system, column, pairs).found.interval, column.format)
 
     def items(self, system: str, name: str, table: str = "board") -> str:
         """Return how many items of a column are scored, and how many are not."""
@@ -170,10 +180,14 @@ class Results:
         return next(column for column in columns(table) if column.name == name)
 
     def _compared(self, system: str, baseline: str, column: Column) -> Comparison:
+        return compare_pairs(system, column, self.pairs(system, baseline, column))
+
+    def pairs(self, system: str, baseline: str, column: Column) -> list[Pair]:
+        """Return the items of a column that both systems have."""
         own, other = self._groups[system], self._groups[baseline]
         if apart := not_comparable(own, other, column.task):
             raise PersbenchError(f"{system} and {baseline} cannot be compared: {apart}")
-        return compare_pairs(system, column, item_pairs(own, other, column))
+        return item_pairs(own, other, column)
 
 
 def _readable(folder: Path) -> list[Cell]:
@@ -217,6 +231,17 @@ def render(results: Results, template: str, **others: object) -> str:
         raise PersbenchError(f"the template asks for what the records do not hold: {error!r}") from error
 
 
+def trainings(folder: Path, others: Path = OTHER_SEEDS) -> dict[str, Results]:
+    """Return what may be asked of each training of a system that was trained with several seeds, by the seed's name.
+
+    Args:
+        folder: The records of seed 1, with the systems that no seed changes.
+        others: Beside it a folder of records for each further seed.
+    """
+    further = {seed.name: Results(folder, seed, SEEDED) for seed in sorted(others.iterdir())}
+    return {folder.name: Results(folder, personas=SEEDED)} | further
+
+
 def write(folder: Path, out: Path) -> None:
     """Write the page of a folder of records.
 
@@ -224,7 +249,11 @@ def write(folder: Path, out: Path) -> None:
         PersbenchError: A record cannot be read, or the template asks for what the records do not hold.
     """
     text = render(
-        Results(folder), TEMPLATE.read_text(encoding="utf-8"), first=Results(folder, FIRST), readers=Readers()
+        Results(folder),
+        TEMPLATE.read_text(encoding="utf-8"),
+        first=Results(folder, FIRST),
+        trainings=trainings(folder),
+        readers=Readers(),
     )
     write_atomic(out, text.encode())
 

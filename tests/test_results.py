@@ -67,6 +67,27 @@ def test_first_records_take_the_place_of_the_same_system(folder: Path, tmp_path:
     assert not results.render(now, '{{ score("prompt", "content") }}', first=first).startswith("1.00 [")
 
 
+def test_each_training_is_asked_of_its_own_records(folder: Path, tmp_path: Path) -> None:
+    record = load_record(folder / "records" / RECORD.name)
+    other = RECORD.with_name("prompt__betsin.json.gz")
+    for name in ("seed1", "others/seed2"):
+        (tmp_path / name / "records").mkdir(parents=True)
+    for path in (RECORD, other):
+        shutil.copy(path, tmp_path / "seed1" / "records")
+    for task in record.tasks.values():
+        for row in task["samples"]:
+            row["metrics"] |= {"content_acc": [0.0, True]} if "content_acc" in row["metrics"] else {}
+    save_record(tmp_path / "others" / "seed2" / "records" / "prompt__nedda.json", record)
+    asked = results.trainings(tmp_path / "seed1", tmp_path / "others")
+    template = '{% for seed, at in trainings.items() %}{{ seed }} {{ at.score("prompt", "content") }};{% endfor %}'
+    first, second, _ = results.render(asked["seed1"], template, trainings=asked).split(";")
+    assert second == "seed2 0.00 [.00 .00]"
+    assert first.startswith("seed1 0.")
+    assert first != second.replace("seed2", "seed1")
+    items = results.render(asked["seed1"], '{{ items("prompt", "content") }}')
+    assert items == "48 scored, 0 not", "betsin was not trained with other seeds"
+
+
 def test_quotations_are_the_words_of_the_records(asked: results.Results, folder: Path) -> None:
     (cell,), _ = load_cells(folder)
     row = next(row for row in cell.tasks["persbench_reply"] if row["reply"].isascii() and len(row["reply"]) > 40)
