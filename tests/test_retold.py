@@ -73,7 +73,7 @@ def test_the_committed_tables_follow_from_the_committed_records() -> None:
 
 
 def test_further_wordings_are_rows_of_learnt_prompts_and_copy_nothing_that_is_asked(tmp_path: Path) -> None:
-    retold.write_training_pack(tmp_path / "pack")
+    unseen.write_training_rows(tmp_path / "pack", retold.wordings)
     asked, more = unseen.written(retold.RETOLD), unseen.written(retold.WORDINGS)
     pack = load_pack(tmp_path / "pack")
     for persona in ("nedda", "osmer"):

@@ -21,7 +21,6 @@ tells whether the words that they do share explain what is taken.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -29,13 +28,11 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Final
 
 from scipy.stats import linregress
-from unseen import POSITIONS, SEEN, TASK, parts_of, taken, write_items, written
+from unseen import POSITIONS, SEEN, TASK, parts_of, taken, write_items, write_training_rows, written
 
-from persbench.data.dev_split import write_dev_pack
 from persbench.errors import PersbenchError
 from persbench.packs.bundled import resolve_pack
 from persbench.packs.load import load_pack
-from persbench.records import write_atomic
 from persbench.report.cells import load_cells
 from persbench.report.table import MARGIN_UNIT
 from persbench.scoring.words import words
@@ -79,24 +76,16 @@ def items(data: PersonaData) -> list[dict[str, object]]:
     ]
 
 
-def write_training_pack(out: Path) -> None:
-    """Write the dev pack with further training rows, each a learnt position in other words."""
-    pack = load_pack(resolve_pack(None))
-    write_dev_pack(pack, out)
-    wordings = written(WORDINGS).values()
-    for data in pack.personas:
-        learnt = {row.id: row for row in data.train}
-        rows = [
-            learnt[told["of"]].model_dump(mode="json", exclude_none=True)
-            | {"id": told["id"], "prompt_id": told["id"], "response": told["reply"]}
-            | {name: told[name] for name in ("prompt", "analysis")}
-            for told in wordings
-            if told["of"] in learnt
-        ]
-        file = out / "personas" / data.persona.id / "train.jsonl"
-        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        write_atomic(file, (file.read_text("utf-8") + text).encode())
-    load_pack(out)  # faults are told here
+def wordings(data: PersonaData) -> list[dict[str, object]]:
+    """Return further training rows, each a learnt position in other words."""
+    learnt = {row.id: row for row in data.train}
+    return [
+        learnt[told["of"]].model_dump(mode="json", exclude_none=True)
+        | {"id": told["id"], "prompt_id": told["id"], "response": told["reply"]}
+        | {name: told[name] for name in ("prompt", "analysis")}
+        for told in written(WORDINGS).values()
+        if told["of"] in learnt
+    ]
 
 
 def table(folder: Path) -> str:
@@ -164,7 +153,7 @@ def main() -> None:
         if wanted.what == "pack":
             write_items(wanted.folder, lambda data, _: items(data))
         elif wanted.what == "train":
-            write_training_pack(wanted.folder)
+            write_training_rows(wanted.folder, wordings)
         else:
             print({"table": table, "vocabulary": vocabulary}[wanted.what](wanted.folder))
     except PersbenchError as error:

@@ -90,6 +90,22 @@ def write_items(out: Path, items_of: Callable[[PersonaData, set[str]], list[dict
     load_pack(out)  # faults are told here
 
 
+def write_training_rows(out: Path, rows_of: Callable[[PersonaData], list[dict[str, object]]]) -> None:
+    """Write the dev pack with further training rows of one's own.
+
+    Args:
+        out: Folder that is written.
+        rows_of: Gets a persona and returns rows of train.jsonl, or none.
+    """
+    pack = load_pack(resolve_pack(None))
+    write_dev_pack(pack, out)
+    for data in pack.personas:
+        file = out / "personas" / data.persona.id / "train.jsonl"
+        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows_of(data))
+        write_atomic(file, (file.read_text("utf-8") + text).encode())
+    load_pack(out)  # faults are told here
+
+
 def items(data: PersonaData, held_out: set[str], positions: Mapping[str, str]) -> list[dict[str, object]]:
     """Return a persona's training prompts as items; the id says whether a prompt was learnt, and the kind of foil."""
     foils = {"position": positions, "substance": {row.id: row.response for row in data.matched}}
