@@ -39,7 +39,7 @@ from persbench.report.table import ends, number
 from persbench.visible import markdown_text
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Mapping
 
     from persbench.report.board import Column, Entry, Line
     from persbench.report.cells import Cell
@@ -126,7 +126,9 @@ class Results:
         signs = self._compared(system, baseline, self._column(name, table)).signs
         return f"{self.gap(system, baseline, name, table)}, {signs.text} personas"
 
-    def gap(self, system: str, baseline: str, name: str, table: str = "board", *, over: Iterable[Results] = ()) -> str:
+    def gap(
+        self, system: str, baseline: str, name: str, table: str = "board", *, over: Collection[Results] = ()
+    ) -> str:
         """Return a paired difference with its interval; over several trainings their mean, each item being in each."""
         column = self._column(name, table)
         pairs = [pair for training in (over or [self]) for pair in training.pairs(system, baseline, column)]

@@ -69,10 +69,10 @@ def test_first_records_take_the_place_of_the_same_system(folder: Path, tmp_path:
 
 def test_each_training_is_asked_of_its_own_records(folder: Path, tmp_path: Path) -> None:
     record = load_record(folder / "records" / RECORD.name)
-    other = RECORD.with_name("prompt__betsin.json.gz")
+    others = [RECORD.with_name(f"{name}.json.gz") for name in ("prompt__betsin", "vanilla__nedda")]
     for name in ("seed1", "others/seed2"):
         (tmp_path / name / "records").mkdir(parents=True)
-    for path in (RECORD, other):
+    for path in (RECORD, *others):
         shutil.copy(path, tmp_path / "seed1" / "records")
     for task in record.tasks.values():
         for row in task["samples"]:
@@ -86,6 +86,12 @@ def test_each_training_is_asked_of_its_own_records(folder: Path, tmp_path: Path)
     assert first != second.replace("seed2", "seed1")
     items = results.render(asked["seed1"], '{{ items("prompt", "content") }}')
     assert items == "48 scored, 0 not", "betsin was not trained with other seeds"
+    gaps = '{% for at in trainings.values() %}{{ at.gap("prompt", "vanilla", "content") }};{% endfor %}'
+    over = '{{ gap("prompt", "vanilla", "content", over=trainings.values()) }}'
+    *each, mean = results.render(asked["seed1"], gaps + over, trainings=asked).split(";")
+    one, other, both = (float(text.split()[0]) for text in (*each, mean))
+    assert one != other
+    assert both == pytest.approx((one + other) / 2, abs=0.001)
 
 
 def test_quotations_are_the_words_of_the_records(asked: results.Results, folder: Path) -> None:
