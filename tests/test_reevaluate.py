@@ -37,19 +37,24 @@ def test_a_number_and_a_word_that_differ_are_named() -> None:
     costume, reply = (other.tasks[f"persbench_{name}"]["samples"][0] for name in ("costume", "reply"))
     costume["loglikelihoods"][1] += 0.5
     reply["reply"] = "Something else."
-    found = dict(reevaluate.compare(record, other))
-    assert found == {
-        f"/tasks/persbench_costume/samples/{costume['id']}/loglikelihoods/1": "by 5.0e-01",
-        f"/tasks/persbench_reply/samples/{reply['id']}/reply": found[
-            f"/tasks/persbench_reply/samples/{reply['id']}/reply"
-        ],
-    }
-    assert found.popitem()[1].endswith("became 'Something else.'")
+    scored = costume["metrics"]["content_acc"]
+    scored[0] = 1.0 - scored[0]
+    found = {one.kind: one for one in reevaluate.compare(record, other)}
+    assert {kind: one.size for kind, one in found.items()} == {"loglikelihoods": 0.5, "content_acc": 1.0, "reply": None}
+    assert found["loglikelihoods"].place == f"/tasks/persbench_costume/samples/{costume['id']}/loglikelihoods/1"
+    assert found["reply"].how.endswith("became 'Something else.'")
     told = reevaluate.report(record, reevaluate.compare(record, other))
-    assert "2 values differ" in told
-    assert "1 in persbench_costume" in told
+    for line in (
+        "3 values differ",
+        "1 loglikelihoods in persbench_costume, by 5.0e-01 at most",
+        "1 content_acc in persbench_costume, by 1.0e+00 at most",
+        "1 reply in persbench_reply\n",
+    ):
+        assert line in told
     shorter = dataclasses.replace(record, tasks={k: v for k, v in record.tasks.items() if k != "persbench_reply"})
-    assert reevaluate.compare(record, shorter) == [("/tasks/persbench_reply", "only in the record")]
+    assert reevaluate.compare(record, shorter) == [
+        reevaluate.Difference("/tasks/persbench_reply", "only in the record")
+    ]
 
 
 def test_a_draw_is_of_a_model_and_can_be_repeated() -> None:
@@ -65,5 +70,8 @@ def test_a_trained_cell_without_adapters_and_an_unknown_one_are_refused(tmp_path
     with pytest.raises(PersbenchError, match="--adapters"):
         reevaluate.command_of(trained, None, None, tmp_path)
     assert f"mine={tmp_path}" in reevaluate.command_of(trained, tmp_path, None, tmp_path)
+    assert str(tmp_path / "anchors") in reevaluate.command_of(record, None, None, tmp_path)
+    stored = reevaluate.command_of(record, None, None, tmp_path, Path("stored"))
+    assert stored[stored.index("--anchors") + 1] == "stored"
     with pytest.raises(PersbenchError, match="holds no record nobody__nedda"):
         reevaluate.drawn(RECORDS, "nobody__nedda", 0)
