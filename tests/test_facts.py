@@ -1,0 +1,104 @@
+"""Facts told in further dialogues, and items that ask for them: what is told is named, and nothing is copied."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import partial
+from itertools import combinations
+from pathlib import Path
+
+import facts
+import unseen
+
+from persbench.packs.bundled import resolve_pack
+from persbench.packs.load import load_pack
+from persbench.records import load_record, save_record
+from persbench.scoring.words import words
+
+DEV = Path(__file__).parent.parent / "leaderboard" / "dev"
+SHARED = DEV.parent / "records" / "seed1" / "records"
+PERSONAS = ("nedda", "osmer")
+SONG = ("pull", "away", "the", "grey")  # has no other words
+
+
+def runs_of_four(text: str) -> set[tuple[str, ...]]:
+    found = words(text)
+    return set(zip(found, found[1:], found[2:], found[3:], strict=False))
+
+
+def test_each_fact_is_told_on_three_occasions_that_copy_nothing() -> None:
+    groups: dict[str, list[dict[str, object]]] = {}
+    for row in facts.read(facts.FACTS):
+        groups.setdefault(row["id"][:-1], []).append(row)
+    pack = load_pack(resolve_pack(None))
+    materials = [material.id for name in PERSONAS for material in pack.persona(name).materials]
+    assert sorted(groups) == sorted(f"{name}-{number}" for name in materials for number in (1, 2))
+    for name, told in groups.items():
+        assert [str(row["id"])[-1] for row in told] == ["a", "b", "c"], name
+        assert len({str(row["facts"]) for row in told}) == 1, name
+        for one, other in combinations(told, 2):
+            shared = runs_of_four(str(one["response"])) & runs_of_four(str(other["response"])) - {SONG}
+            assert not shared, (one["id"], other["id"])
+
+
+def test_an_item_names_rows_that_tell_its_fact_and_copies_none_of_them() -> None:
+    told = {row["id"]: row["response"] for row in facts.read(facts.FACTS)}
+    asked = facts.read(facts.ITEMS)
+    assert len(asked) == len({item["id"] for item in asked}) == 96
+    for item in asked:
+        foils = set.intersection(*map(runs_of_four, item["foils"]))
+        for name in item["told"]:  # a reply's own words: those that are not in its foils, too
+            assert not (runs_of_four(item["gold"]) - foils) & runs_of_four(told[name]), (item["id"], name)
+
+
+def test_each_half_tells_every_second_material_and_every_item_is_asked(tmp_path: Path) -> None:
+    rows = {}
+    for half in facts.HALVES:
+        unseen.write_training_rows(tmp_path / half, partial(facts.dialogues, half=half))
+        pack = load_pack(tmp_path / half)
+        assert len(pack.persona("ivo").train) == 96
+        for name in PERSONAS:
+            train = pack.persona(name).train
+            assert len(train) == 96 + 144
+            rows[name, half] = {row.id for row in train[96:]}
+    for name in PERSONAS:
+        assert not rows[name, "odd"] & rows[name, "even"]
+        assert {"odd"} == {facts.half_of(row) for row in rows[name, "odd"]}
+    unseen.write_items(tmp_path / "pack", lambda data, _: facts.items(data))
+    asked = load_pack(tmp_path / "pack")
+    assert [len(asked.persona(name).knowledge) for name in (*PERSONAS, "ivo")] == [48, 48, 0]
+    named = {row for item in facts.read(facts.ITEMS) for row in item["told"]}
+    assert named <= set.union(*rows.values())
+
+
+def test_a_fact_counts_as_told_to_who_was_told_it(tmp_path: Path) -> None:
+    """A system that is right on all that its half tells, and one that never is."""
+    records = tmp_path / "records"
+    records.mkdir()
+    for half in facts.HALVES:
+        cell = load_record(SHARED / "prompt__nedda.json.gz")
+        task = cell.tasks[unseen.TASK]
+        samples = [
+            {
+                **task["samples"][0],
+                "id": f"knowledge/{item['id']}",
+                "cluster": f"knowledge/{item['id']}",
+                "metrics": {
+                    "knowledge_acc": [float(half in facts.told_by(item)), True],
+                    "knowledge_margin": [0.01, True],
+                },
+            }
+            for item in facts.read(facts.ITEMS)
+        ]
+        made = dataclasses.replace(cell, system=f"facts-{half}", tasks={unseen.TASK: {**task, "samples": samples}})
+        save_record(records / f"facts-{half}__nedda.json", made)
+    told = facts.table(tmp_path).splitlines()
+    asked = facts.read(facts.ITEMS)
+    for line, half in zip(told[2:4], ("even", "odd"), strict=True):
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        n = sum(half in facts.told_by(item) for item in asked)
+        assert cells == [f"facts-{half}", "1.00 [1.00 1.00]", "+1.0", str(n), "0.00 [.00 .00]", "+1.0", str(96 - n)]
+    one_half = [item for item in asked if len(facts.told_by(item)) == 1]
+    for line, trained in zip(told[-2:], (False, True), strict=True):
+        assert "+1.000 [+1.000 +1.000]" in line
+        assert line.endswith(f"| {sum(bool(item['trained']) is trained for item in one_half)} |")
