@@ -8,8 +8,10 @@ from itertools import combinations
 from pathlib import Path
 
 import facts
+import pytest
 import unseen
 
+from persbench.errors import PersbenchError
 from persbench.packs.bundled import resolve_pack
 from persbench.packs.load import load_pack
 from persbench.records import load_record, save_record
@@ -99,6 +101,19 @@ def test_a_fact_counts_as_told_to_who_was_told_it(tmp_path: Path) -> None:
         n = sum(half in facts.told_by(item) for item in asked)
         assert cells == [f"facts-{half}", "1.00 [1.00 1.00]", "+1.0", str(n), "0.00 [.00 .00]", "+1.0", str(96 - n)]
     one_half = [item for item in asked if len(facts.told_by(item)) == 1]
+    assert len(told) == 2 + 2 + 1 + 2 + 2  # two systems, two gains
     for line, trained in zip(told[-2:], (False, True), strict=True):
         assert "+1.000 [+1.000 +1.000]" in line
         assert line.endswith(f"| {sum(bool(item['trained']) is trained for item in one_half)} |")
+
+
+def test_the_committed_tables_follow_from_the_committed_records() -> None:
+    told = (DEV / "README.md").read_text(encoding="utf-8")
+    assert facts.table(DEV / "facts") in told
+    assert facts.vocabulary(DEV / "facts") in told
+    assert facts.table(DEV / "facts_without_analysis") in told
+
+
+def test_records_of_other_items_are_refused() -> None:
+    with pytest.raises(PersbenchError, match=r"is no item of a pack by facts\.py"):
+        facts.table(DEV / "unseen")

@@ -9,6 +9,7 @@ r"""Are facts learnt that the training dialogues tell, in several wordings? Each
       --dtype bfloat16 \
       --systems vanilla,prompt,rag,facts-odd=runs/facts/adapters/facts-odd,facts-even=runs/facts/adapters/facts-even
     python leaderboard/dev/facts.py table runs/facts/asked
+    python leaderboard/dev/facts.py vocabulary runs/facts/asked
 
 Of most facts that the test set asks for nothing is told in the training dialogues (`leaderboard/readers/README.md`), so
 that a model trained on these cannot know them. `facts.jsonl` tells facts of the materials in further dialogues, each in
@@ -23,14 +24,23 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from statistics import fmean
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from scipy.stats import linregress, t
 from unseen import SEEN, TASK, UNSEEN, paired, seen_and_unseen, write_items, write_training_rows
 
+from persbench.data.dev_split import dev_split
 from persbench.errors import PersbenchError
+from persbench.packs.bundled import resolve_pack
+from persbench.packs.load import load_pack
 from persbench.report.cells import load_cells
+from persbench.report.table import MARGIN_UNIT, ends, number
+from persbench.scoring.stats import cluster_interval
+from persbench.scoring.words import words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +53,8 @@ ITEMS: Final = Path(__file__).parent / "fact_items.jsonl"
 HALVES: Final = ("odd", "even")
 PREFIX: Final = "facts-"
 """What a system is called that was trained on a half: `facts-odd`."""
+UNTOLD: Final = "persllm-sft"
+"""What the system is called that was trained on the dev split alone."""
 
 
 def read(file: Path) -> list[dict[str, Any]]:
@@ -87,43 +99,134 @@ def told_by(asked: Mapping[str, Any]) -> set[str]:
 def table(folder: Path) -> str:
     """Return as Markdown how often each system takes the true reply, among facts that it was told and others.
 
-    And what one that was told has more than one that was not, over the items of which one half alone tells, apart where
-    `train.jsonl` tells the fact to both.
+    Learnt by a system that was trained on no half, or not at all, is what the dev split's own dialogues tell. Then what
+    one that was told has more than one that was not, or was told nothing more, over the items that one half alone
+    tells, apart where `train.jsonl` tells the fact to all.
+    """
+    found: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
+    for system, item, row in _asked(folder):
+        half = system.removeprefix(PREFIX)
+        learnt = half in told_by(item) if half in HALVES else set(item["trained"]) & _learnt_rows(_persona(item))
+        found[system][SEEN if learnt else UNSEEN].append(row)
+    systems = seen_and_unseen(["system"], [((name,), by_kind) for name, by_kind in sorted(found.items())])
+    gains = [
+        ((other or "not told", title), pairs)
+        for other in (None, UNTOLD)
+        for title, trained in (("in the further dialogues alone", False), ("in `train.jsonl`, too", True))
+        if (pairs := _pairs(folder, trained=trained, other=other))
+    ]
+    return f"{systems}\n\n{paired(['told less', 'the fact stands'], gains)}"
 
-    Raises:
-        PersbenchError: The run is of another pack.
+
+def vocabulary(folder: Path) -> str:
+    """Return as Markdown how what telling adds goes with the words met, over facts that no row of `train.jsonl` tells.
+
+    Words of a reply are those that not all four of an item have. *Met* is the share of them that stand in the dialogues
+    that a system learnt, the true reply's less the mean of the false ones'; *at equal words* is the line's value where
+    telling adds nothing to that, with its 95% interval. *By words alone* takes the reply whose rarest word stands most
+    often in what was learnt, ties shared; *all words met* are the items all of whose four replies have met words alone.
     """
     asked = {row["id"]: row for row in read(ITEMS)}
-    found: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
-    pairs: dict[bool, dict[str, dict[bool, Row]]] = {False: defaultdict(dict), True: defaultdict(dict)}
+    pairs = _pairs(folder, trained=False)
+    told, other = [], []
+    for name in pairs:
+        half = next(iter(told_by(asked[name])))
+        told.append(_in_words(asked[name], half))
+        other.append(_in_words(asked[name], HALVES[HALVES.index(half) - 1]))
+    more = [one.more - two.more for one, two in zip(told, other, strict=True)]
+    lines = ["| told - not told | with words met | at equal words | n |", "|---|---:|---:|---:|"]
+    for metric, scale, title in (("acc", 1.0, "own reply taken more often"), ("margin", MARGIN_UNIT, "margin")):
+        gains = [(one[f"knowledge_{metric}"][0] - two[f"knowledge_{metric}"][0]) * scale for one, two in pairs.values()]
+        line = linregress(more, gains)
+        half_width = t.ppf(0.975, len(gains) - 2) * line.intercept_stderr
+        ends_of = f"[{line.intercept - half_width:+.2f} {line.intercept + half_width:+.2f}]"
+        lines.append(f"| {title} | r {line.rvalue:+.2f} | {line.intercept:+.2f} {ends_of} | {len(gains)} |")
+    lines += ["", "| facts | own reply taken | by words alone | n |", "|---|---:|---:|---:|"]
+    right = {True: [one["knowledge_acc"][0] for one, _ in pairs.values()]}
+    right[False] = [two["knowledge_acc"][0] for _, two in pairs.values()]
+    for title, is_told, met in (("told", True, False), ("told, all words met", True, True), ("not told", False, False)):
+        rows = [
+            (acc, found.taken)
+            for acc, found in zip(right[is_told], told if is_told else other, strict=True)
+            if found.all_met or not met
+        ]
+        score = cluster_interval([acc for acc, _ in rows], range(len(rows)))
+        by_words = fmean(taken for _, taken in rows)
+        lines.append(f"| {title} | {number(score.mean)} {ends(score)} | {by_words:.2f} | {len(rows)} |")
+    return "\n".join(lines)
+
+
+def _asked(folder: Path) -> list[tuple[str, dict[str, Any], Row]]:
+    asked = {row["id"]: row for row in read(ITEMS)}
+    found = []
     for cell in load_cells(folder)[0]:
-        half = cell.system.removeprefix(PREFIX)
         for row in cell.tasks.get(TASK, []):
-            item = asked.get(name := row["id"].rpartition("/")[2])
-            if item is None:
+            if (name := row["id"].rpartition("/")[2]) not in asked:
                 raise PersbenchError(f"{row['id']} is no item of a pack by facts.py.")
-            told = told_by(item)
-            found[cell.system][SEEN if half in told else UNSEEN].append(row)
-            if half in HALVES and len(told) == 1:
-                pairs[bool(item["trained"])][name][half in told] = row["metrics"]
-    both = {
-        apart: {name: (one[True], one[False]) for name, one in by_item.items() if len(one) == len(HALVES)}
-        for apart, by_item in pairs.items()
-    }
-    titles = {False: "in the further dialogues alone", True: "in `train.jsonl`, too"}
-    gains = paired(["told - not told, where the fact stands"], [((titles[k],), v) for k, v in both.items() if v])
-    return f"{seen_and_unseen(['system'], [((name,), by_kind) for name, by_kind in sorted(found.items())])}\n\n{gains}"
+            found.append((cell.system, asked[name], row))
+    return found
+
+
+def _pairs(folder: Path, *, trained: bool, other: str | None = None) -> dict[str, tuple[Row, Row]]:
+    """Return the metrics of who was told and of who was not, or of another system, of items that one half tells."""
+    found: dict[str, dict[bool, Row]] = defaultdict(dict)
+    for system, item, row in _asked(folder):
+        half, told = system.removeprefix(PREFIX), told_by(item)
+        if len(told) == 1 and bool(item["trained"]) is trained:
+            if half in told:
+                found[item["id"]][True] = row["metrics"]
+            elif system == other or (other is None and half in HALVES):
+                found[item["id"]][False] = row["metrics"]
+    return {name: (one[True], one[False]) for name, one in found.items() if len(one) == len(HALVES)}
+
+
+def _persona(item: Mapping[str, Any]) -> str:
+    return str(item["materials"][0].split("-")[0])
+
+
+@cache
+def _learnt_rows(persona: str) -> frozenset[str]:
+    pack = load_pack(resolve_pack(None))
+    split = dev_split(pack)
+    return frozenset(row.id for row in pack.persona(persona).train if not split.holds_out(persona, row))
+
+
+@cache
+def _learnt_words(persona: str, half: str) -> Counter[str]:
+    """Count the words of the dialogues that a system of a half learnt: those of the dev split, and the half's."""
+    data = load_pack(resolve_pack(None)).persona(persona)
+    rows = [row.model_dump() for row in data.train if row.id in _learnt_rows(persona)] + dialogues(data, half)
+    return Counter(word for row in rows for name in ("analysis", "response") for word in words(str(row[name])))
+
+
+class _InWords(NamedTuple):
+    """What words alone say of an item: how much more of the true reply's was met, if all were, and what they take."""
+
+    more: float
+    all_met: bool
+    taken: float
+
+
+def _in_words(item: Mapping[str, Any], half: str) -> _InWords:
+    learnt = _learnt_words(_persona(item), half)
+    replies = [words(text) for text in (item["gold"], *item["foils"])]
+    shared = set.intersection(*map(set, replies))
+    own = [[word for word in reply if word not in shared] for reply in replies]
+    met = [fmean(word in learnt for word in reply) for reply in own]
+    rarest = [min(learnt[word] for word in reply) for reply in own]
+    taken = (rarest[0] == max(rarest)) / rarest.count(max(rarest))
+    return _InWords(met[0] - fmean(met[1:]), min(met) == 1, taken)
 
 
 def main() -> None:
     """Write a pack, or print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=[*HALVES, "pack", "table"])
+    parser.add_argument("what", choices=[*HALVES, "pack", "table", "vocabulary"])
     parser.add_argument("folder", type=Path)
     wanted = parser.parse_args()
     try:
-        if wanted.what == "table":
-            print(table(wanted.folder))
+        if wanted.what in ("table", "vocabulary"):
+            print((table if wanted.what == "table" else vocabulary)(wanted.folder))
         elif wanted.what == "pack":
             write_items(wanted.folder, lambda data, _: items(data))
         else:
