@@ -100,8 +100,8 @@ def table(folder: Path) -> str:
     """Return as Markdown how often each system takes the true reply, among facts that it was told and others.
 
     Learnt by a system that was trained on no half, or not at all, is what the dev split's own dialogues tell. Then what
-    one that was told has more than one that was not, or was told nothing more, over the items that one half alone
-    tells, apart where `train.jsonl` tells the fact to all.
+    one that was told has more than one that was not, was told nothing more, or reads it, over the items that one
+    half alone tells, apart where `train.jsonl` tells the fact to all.
     """
     found: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
     for system, item, row in _asked(folder):
@@ -111,7 +111,7 @@ def table(folder: Path) -> str:
     systems = seen_and_unseen(["system"], [((name,), by_kind) for name, by_kind in sorted(found.items())])
     gains = [
         ((other or "not told", title), pairs)
-        for other in (None, UNTOLD)
+        for other in (None, UNTOLD, "rag")
         for title, trained in (("in the further dialogues alone", False), ("in `train.jsonl`, too", True))
         if (pairs := _pairs(folder, trained=trained, other=other))
     ]
