@@ -53,6 +53,8 @@ ITEMS: Final = Path(__file__).parent / "fact_items.jsonl"
 HALVES: Final = ("odd", "even")
 PREFIX: Final = "facts-"
 """What a system is called that was trained on a half: `facts-odd`."""
+SYSTEMS: Final = tuple(PREFIX + half for half in HALVES)
+FEWEST: Final = 3  # points of a line
 UNTOLD: Final = "persllm-sft"
 """What the system is called that was trained on the dev split alone."""
 
@@ -125,35 +127,41 @@ def vocabulary(folder: Path) -> str:
     that a system learnt, the true reply's less the mean of the false ones'; *at equal words* is the line's value where
     telling adds nothing to that, with its 95% interval. *By words alone* takes the reply whose rarest word stands most
     often in what was learnt, ties shared; *all words met* are the items all of whose four replies have met words alone.
+
+    Raises:
+        PersbenchError: A run of too few items for a line.
     """
     asked = {row["id"]: row for row in read(ITEMS)}
     pairs = _pairs(folder, trained=False)
-    told, other = [], []
+    if len(pairs) < FEWEST:
+        raise PersbenchError(f"{len(pairs)} items in {folder} were asked of both {' and '.join(SYSTEMS)}: run both.")
+    told, others = [], []
     for name in pairs:
         half = next(iter(told_by(asked[name])))
         told.append(_in_words(asked[name], half))
-        other.append(_in_words(asked[name], HALVES[HALVES.index(half) - 1]))
-    more = [one.more - two.more for one, two in zip(told, other, strict=True)]
+        others.append(_in_words(asked[name], HALVES[HALVES.index(half) - 1]))
+    more = [one.more - two.more for one, two in zip(told, others, strict=True)]
     lines = ["| told - not told | with words met | at equal words | n |", "|---|---:|---:|---:|"]
     for metric, scale, title in (("acc", 1.0, "own reply taken more often"), ("margin", MARGIN_UNIT, "margin")):
         gains = [(one[f"knowledge_{metric}"][0] - two[f"knowledge_{metric}"][0]) * scale for one, two in pairs.values()]
-        line = linregress(more, gains)
-        half_width = t.ppf(0.975, len(gains) - 2) * line.intercept_stderr
-        ends_of = f"[{line.intercept - half_width:+.2f} {line.intercept + half_width:+.2f}]"
-        lines.append(f"| {title} | r {line.rvalue:+.2f} | {line.intercept:+.2f} {ends_of} | {len(gains)} |")
+        lines.append(f"| {title} | {_line(more, gains)} | {len(gains)} |")
     lines += ["", "| facts | own reply taken | by words alone | n |", "|---|---:|---:|---:|"]
-    right = {True: [one["knowledge_acc"][0] for one, _ in pairs.values()]}
-    right[False] = [two["knowledge_acc"][0] for _, two in pairs.values()]
-    for title, is_told, met in (("told", True, False), ("told, all words met", True, True), ("not told", False, False)):
-        rows = [
-            (acc, found.taken)
-            for acc, found in zip(right[is_told], told if is_told else other, strict=True)
-            if found.all_met or not met
-        ]
+    right = [(one["knowledge_acc"][0], two["knowledge_acc"][0]) for one, two in pairs.values()]
+    of_told = [(acc, found) for (acc, _), found in zip(right, told, strict=True)]
+    of_others = [(acc, found) for (_, acc), found in zip(right, others, strict=True)]
+    all_met = [(acc, found) for acc, found in of_told if found.all_met]
+    for title, rows in (("told", of_told), ("told, all words met", all_met), ("not told", of_others)):
         score = cluster_interval([acc for acc, _ in rows], range(len(rows)))
-        by_words = fmean(taken for _, taken in rows)
-        lines.append(f"| {title} | {number(score.mean)} {ends(score)} | {by_words:.2f} | {len(rows)} |")
+        by_words = number(fmean(found.taken for _, found in rows)) if rows else "-"
+        lines.append(f"| {title} | {number(score.mean)} {ends(score)} | {by_words} | {len(rows)} |")
     return "\n".join(lines)
+
+
+def _line(more: list[float], gains: list[float]) -> str:
+    line = linregress(more, gains)
+    half_width = t.ppf(0.975, len(gains) - 2) * line.intercept_stderr
+    interval = f"[{line.intercept - half_width:+.2f} {line.intercept + half_width:+.2f}]"
+    return f"r {line.rvalue:+.2f} | {line.intercept:+.2f} {interval}"
 
 
 def _asked(folder: Path) -> list[tuple[str, dict[str, Any], Row]]:
