@@ -118,6 +118,7 @@ def test_the_committed_tables_follow_from_the_committed_records() -> None:
 def test_records_of_other_items_and_of_too_few_are_refused(tmp_path: Path) -> None:
     with pytest.raises(PersbenchError, match=r"is no item of a pack by facts\.py"):
         facts.table(DEV / "unseen")
-    shutil.copy(DEV / "facts" / "records" / "vanilla__nedda.json.gz", tmp_path)
+    (tmp_path / "records").mkdir()
+    shutil.copy(DEV / "facts" / "records" / "vanilla__nedda.json.gz", tmp_path / "records")
     with pytest.raises(PersbenchError, match=r"^0 items in .* were asked of both facts-odd and facts-even"):
         facts.vocabulary(tmp_path)
