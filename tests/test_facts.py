@@ -11,22 +11,17 @@ from pathlib import Path
 import facts
 import pytest
 import unseen
+from word_runs import runs_of_four
 
 from persbench.errors import PersbenchError
 from persbench.packs.bundled import resolve_pack
 from persbench.packs.load import load_pack
 from persbench.records import load_record, save_record
-from persbench.scoring.words import words
 
 DEV = Path(__file__).parent.parent / "leaderboard" / "dev"
 SHARED = DEV.parent / "records" / "seed1" / "records"
 PERSONAS = ("nedda", "osmer")
 SONG = ("pull", "away", "the", "grey")  # has no other words
-
-
-def runs_of_four(text: str) -> set[tuple[str, ...]]:
-    found = words(text)
-    return set(zip(found, found[1:], found[2:], found[3:], strict=False))
 
 
 def test_each_fact_is_told_on_three_occasions_that_copy_nothing() -> None:

@@ -9,19 +9,14 @@ from pathlib import Path
 import pytest
 import retold
 import unseen
+from word_runs import runs_of_four
 
 from persbench.data.dev_split import dev_split
 from persbench.errors import PersbenchError
 from persbench.packs.bundled import resolve_pack
 from persbench.packs.load import load_pack
-from persbench.scoring.words import words
 
 DEV = Path(__file__).parent.parent / "leaderboard" / "dev"
-
-
-def runs_of_four(text: str) -> set[tuple[str, ...]]:
-    found = words(text)
-    return set(zip(found, found[1:], found[2:], found[3:], strict=False))
 
 
 def test_what_is_told_anew_copies_nothing_and_is_as_long_as_its_foil() -> None:
