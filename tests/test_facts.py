@@ -26,7 +26,7 @@ SONG = ("pull", "away", "the", "grey")  # has no other words
 
 def test_each_fact_is_told_on_three_occasions_that_copy_nothing() -> None:
     groups: dict[str, list[dict[str, object]]] = {}
-    for row in facts.read(facts.FACTS):
+    for row in unseen.written(facts.FACTS).values():
         groups.setdefault(row["id"][:-1], []).append(row)
     pack = load_pack(resolve_pack(None))
     materials = [material.id for name in PERSONAS for material in pack.persona(name).materials]
@@ -40,9 +40,9 @@ def test_each_fact_is_told_on_three_occasions_that_copy_nothing() -> None:
 
 
 def test_an_item_names_rows_that_tell_its_fact_and_copies_none_of_them() -> None:
-    told = {row["id"]: row["response"] for row in facts.read(facts.FACTS)}
-    asked = facts.read(facts.ITEMS)
-    assert len(asked) == len({item["id"] for item in asked}) == 96
+    told = {row["id"]: row["response"] for row in unseen.written(facts.FACTS).values()}
+    asked = unseen.written(facts.ITEMS).values()
+    assert len(asked) == len(facts.ITEMS.read_text("utf-8").splitlines()) == 96
     for item in asked:
         foils = set.intersection(*map(runs_of_four, item["foils"]))
         for name in item["told"]:  # a reply's own words: those that are not in its foils, too
@@ -65,7 +65,7 @@ def test_each_half_tells_every_second_material_and_every_item_is_asked(tmp_path:
     unseen.write_items(tmp_path / "pack", lambda data, _: facts.items(data))
     asked = load_pack(tmp_path / "pack")
     assert [len(asked.persona(name).knowledge) for name in (*PERSONAS, "ivo")] == [48, 48, 0]
-    named = {row for item in facts.read(facts.ITEMS) for row in item["told"]}
+    named = {row for item in unseen.written(facts.ITEMS).values() for row in item["told"]}
     assert named <= set.union(*rows.values())
 
 
@@ -86,12 +86,12 @@ def test_a_fact_counts_as_told_to_who_was_told_it(tmp_path: Path) -> None:
                     "knowledge_margin": [0.01, True],
                 },
             }
-            for item in facts.read(facts.ITEMS)
+            for item in unseen.written(facts.ITEMS).values()
         ]
         made = dataclasses.replace(cell, system=f"facts-{half}", tasks={unseen.TASK: {**task, "samples": samples}})
         save_record(records / f"facts-{half}__nedda.json", made)
     told = facts.table(tmp_path).splitlines()
-    asked = facts.read(facts.ITEMS)
+    asked = unseen.written(facts.ITEMS).values()
     for line, half in zip(told[2:4], ("even", "odd"), strict=True):
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         n = sum(half in facts.told_by(item) for item in asked)

@@ -1,13 +1,14 @@
 r"""Are facts learnt that the training dialogues tell, in several wordings? Each of two halves is told to one of two.
 
+    A=runs/facts/adapters
     for half in odd even; do     # the dev pack, and dialogues that tell what every second of the materials holds
       python leaderboard/dev/facts.py $half runs/facts/$half
-      persbench train --pack runs/facts/$half --persona osmer --recipe persllm-sft --out runs/facts/adapters/facts-$half
+      persbench train --pack runs/facts/$half --persona osmer --recipe persllm-sft --out $A/facts-$half
     done
     python leaderboard/dev/facts.py pack runs/facts/pack
     persbench run --pack runs/facts/pack --tasks persbench_knowledge --personas osmer --out runs/facts/asked \
-      --dtype bfloat16 \
-      --systems vanilla,prompt,rag,facts-odd=runs/facts/adapters/facts-odd,facts-even=runs/facts/adapters/facts-even
+      --dtype bfloat16 --systems \
+      vanilla,prompt,rag,persllm-sft=runs/dev/adapters/persllm-sft,facts-odd=$A/facts-odd,facts-even=$A/facts-even
     python leaderboard/dev/facts.py table runs/facts/asked
     python leaderboard/dev/facts.py vocabulary runs/facts/asked
 
@@ -22,7 +23,6 @@ much of other materials instead: all else that training does is in both.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections import Counter, defaultdict
 from functools import cache
@@ -30,8 +30,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from retold import FEWEST
 from scipy.stats import linregress, t
-from unseen import SEEN, TASK, UNSEEN, paired, seen_and_unseen, write_items, write_training_rows
+from unseen import SEEN, TASK, UNSEEN, paired, seen_and_unseen, write_items, write_training_rows, written
 
 from persbench.data.dev_split import dev_split
 from persbench.errors import PersbenchError
@@ -43,7 +44,7 @@ from persbench.scoring.stats import cluster_interval
 from persbench.scoring.words import words
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from persbench.packs.pack import PersonaData
     from persbench.samples import Row
@@ -51,17 +52,10 @@ if TYPE_CHECKING:
 FACTS: Final = Path(__file__).parent / "facts.jsonl"
 ITEMS: Final = Path(__file__).parent / "fact_items.jsonl"
 HALVES: Final = ("odd", "even")
-PREFIX: Final = "facts-"
-"""What a system is called that was trained on a half: `facts-odd`."""
-SYSTEMS: Final = tuple(PREFIX + half for half in HALVES)
-FEWEST: Final = 3  # points of a line
+SYSTEMS: Final = {half: f"facts-{half}" for half in HALVES}
+"""What the system is called that was trained on a half."""
 UNTOLD: Final = "persllm-sft"
 """What the system is called that was trained on the dev split alone."""
-
-
-def read(file: Path) -> list[dict[str, Any]]:
-    """Read texts that were written for this, a row a line."""
-    return [json.loads(line) for line in file.read_text("utf-8").splitlines()]
 
 
 def half_of(row: str) -> str:
@@ -81,7 +75,7 @@ def dialogues(data: PersonaData, half: str) -> list[dict[str, object]]:
             **{name: told[name] for name in ("prompt", "analysis", "response")},
             "materials": [told["material"]],
         }
-        for told in read(FACTS)
+        for told in written(FACTS).values()
         if told["material"] in stages and half_of(told["id"]) == half
     ]
 
@@ -90,7 +84,9 @@ def items(data: PersonaData) -> list[dict[str, object]]:
     """Return a persona's questions."""
     own = {material.id for material in data.materials}
     names = ("id", "stage", "question", "gold", "foils", "materials")
-    return [{name: asked[name] for name in names} for asked in read(ITEMS) if own.issuperset(asked["materials"])]
+    return [
+        {name: asked[name] for name in names} for asked in written(ITEMS).values() if own.issuperset(asked["materials"])
+    ]
 
 
 def told_by(asked: Mapping[str, Any]) -> set[str]:
@@ -106,16 +102,17 @@ def table(folder: Path) -> str:
     half alone tells, apart where `train.jsonl` tells the fact to all.
     """
     found: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
-    for system, item, row in _asked(folder):
-        half = system.removeprefix(PREFIX)
-        learnt = half in told_by(item) if half in HALVES else set(item["trained"]) & _learnt_rows(_persona(item))
+    asked = _asked(folder)
+    for system, item, row in asked:
+        is_half = system in SYSTEMS.values()
+        learnt = system in _told(item) if is_half else set(item["trained"]) & _learnt_rows(_persona(item))
         found[system][SEEN if learnt else UNSEEN].append(row)
     systems = seen_and_unseen(["system"], [((name,), by_kind) for name, by_kind in sorted(found.items())])
     gains = [
         ((other or "not told", title), pairs)
         for other in (None, UNTOLD, "rag")
         for title, trained in (("in the further dialogues alone", False), ("in `train.jsonl`, too", True))
-        if (pairs := _pairs(folder, trained=trained, other=other))
+        if (pairs := _pairs(asked, trained=trained, other=other))
     ]
     return f"{systems}\n\n{paired(['told less', 'the fact stands'], gains)}"
 
@@ -131,10 +128,12 @@ def vocabulary(folder: Path) -> str:
     Raises:
         PersbenchError: A run of too few items for a line.
     """
-    asked = {row["id"]: row for row in read(ITEMS)}
-    pairs = _pairs(folder, trained=False)
+    asked = written(ITEMS)
+    pairs = _pairs(_asked(folder), trained=False)
     if len(pairs) < FEWEST:
-        raise PersbenchError(f"{len(pairs)} items in {folder} were asked of both {' and '.join(SYSTEMS)}: run both.")
+        raise PersbenchError(
+            f"{len(pairs)} items in {folder} were asked of both {' and '.join(SYSTEMS.values())}: run both."
+        )
     told, others = [], []
     for name in pairs:
         half = next(iter(told_by(asked[name])))
@@ -165,8 +164,7 @@ def _line(more: list[float], gains: list[float]) -> str:
 
 
 def _asked(folder: Path) -> list[tuple[str, dict[str, Any], Row]]:
-    asked = {row["id"]: row for row in read(ITEMS)}
-    found = []
+    asked, found = written(ITEMS), []
     for cell in load_cells(folder)[0]:
         for row in cell.tasks.get(TASK, []):
             if (name := row["id"].rpartition("/")[2]) not in asked:
@@ -175,15 +173,22 @@ def _asked(folder: Path) -> list[tuple[str, dict[str, Any], Row]]:
     return found
 
 
-def _pairs(folder: Path, *, trained: bool, other: str | None = None) -> dict[str, tuple[Row, Row]]:
+def _told(item: Mapping[str, Any]) -> set[str]:
+    """Return the systems whose dialogues told them an item's fact."""
+    return {SYSTEMS[half] for half in told_by(item)}
+
+
+def _pairs(
+    asked: Sequence[tuple[str, Mapping[str, Any], Row]], *, trained: bool, other: str | None = None
+) -> dict[str, tuple[Row, Row]]:
     """Return the metrics of who was told and of who was not, or of another system, of items that one half tells."""
     found: dict[str, dict[bool, Row]] = defaultdict(dict)
-    for system, item, row in _asked(folder):
-        half, told = system.removeprefix(PREFIX), told_by(item)
-        if len(told) == 1 and bool(item["trained"]) is trained:
-            if half in told:
+    others = SYSTEMS.values() if other is None else {other}
+    for system, item, row in asked:
+        if len(told := _told(item)) == 1 and bool(item["trained"]) is trained:
+            if system in told:
                 found[item["id"]][True] = row["metrics"]
-            elif system == other or (other is None and half in HALVES):
+            elif system in others:
                 found[item["id"]][False] = row["metrics"]
     return {name: (one[True], one[False]) for name, one in found.items() if len(one) == len(HALVES)}
 

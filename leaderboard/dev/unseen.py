@@ -66,7 +66,7 @@ def write_pack(out: Path) -> None:
     write_items(out, lambda data, held_out: items(data, held_out, positions))
 
 
-def written(file: Path) -> dict[str, dict[str, str]]:
+def written(file: Path) -> dict[str, dict[str, Any]]:
     """Read texts that were written for these items: id -> row."""
     return {row["id"]: row for row in map(json.loads, file.read_text("utf-8").splitlines())}
 
