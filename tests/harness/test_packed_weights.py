@@ -11,6 +11,7 @@ from lm_eval.models.huggingface import HFLM
 from tiny_model import tiny
 from torch.nn import functional
 
+from persbench.harness import packed_weights
 from persbench.harness.packed_weights import PackedLinear, pack_linears
 from persbench.harness.prefix_lm import PrefixLM
 
@@ -88,12 +89,38 @@ def test_a_copy_multiplies_its_own_weight() -> None:
         assert torch.equal(module(given), before)
 
 
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
-def test_a_model_is_packed_where_its_weights_fit_once_more(dtype: torch.dtype) -> None:
+@pytest.mark.parametrize("rows", [1, 7, 200])
+@pytest.mark.parametrize("bias", [True, False])
+def test_bfloat16_numbers_multiplied_in_float32_are_rounded_once(rows: int, bias: bool) -> None:
+    module, given = layer(bias), torch.randn(2, rows, 96, dtype=torch.bfloat16)
+    packed = PackedLinear(module, torch.bfloat16, torch.float32)
+    with torch.inference_mode():
+        found = packed(given)
+        exact = functional.linear(given.double(), module.weight.double(), module.bias.double() if bias else None)
+        nearest = exact.bfloat16()
+        assert found.dtype == torch.bfloat16
+        apart = found != nearest
+        assert apart.double().mean() < 0.001, "only where float32's sum lies across the border of two roundings"
+        assert torch.allclose(found, nearest, rtol=2**-7, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "units", "copies"),
+    [
+        (torch.bfloat16, ["avx512_bf16"], 1),
+        (torch.bfloat16, [], 2),
+        (torch.float32, [], 1),
+        (torch.float32, ["amx"], 1),
+    ],
+)
+def test_a_model_is_packed_where_its_weights_fit_once_more(
+    dtype: torch.dtype, units: list[str], copies: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packed_weights, "bfloat16_units", lambda: units)
     model = tiny(HFLM).model.to(dtype)
     names = [*model.state_dict()]
     layers = [module for module in model.modules() if type(module) is torch.nn.Linear]
-    size = sum(module.weight.nbytes for module in layers)
+    size = copies * sum(module.weight.nbytes for module in layers)
     assert pack_linears(model, size - 1) == 0
     assert not any(isinstance(module.forward, PackedLinear) for module in layers)
     assert pack_linears(model, size) == size > 0
