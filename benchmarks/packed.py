@@ -19,7 +19,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import torch
 from transformers import AutoModelForCausalLM
 
-from persbench.harness.packed_weights import PackedLinear
+from persbench.harness.packed_weights import PackedLinear, fastest_products
 from persbench.models.fetch import fetch_model
 
 if TYPE_CHECKING:
@@ -53,9 +53,11 @@ def main() -> None:
     dtype = getattr(torch, given.dtype)
     model = AutoModelForCausalLM.from_pretrained(str(fetch_model()), dtype=dtype)
     layers = [module for module in model.modules() if type(module) is torch.nn.Linear]
-    packed = [PackedLinear(layer, dtype) for layer in layers]
+    products = fastest_products(dtype)
+    packed = [PackedLinear(layer, dtype, products) for layer in layers]
     torch.manual_seed(0)
-    print(f"{len(layers)} layers, {given.dtype}, {torch.get_num_threads()} threads, {given.rounds} rounds")
+    types = f"{given.dtype} (packed: {str(products).removeprefix('torch.')})"
+    print(f"{len(layers)} layers, {types}, {torch.get_num_threads()} threads, {given.rounds} rounds")
     with torch.inference_mode():
         for count in given.rows:
             rows = [torch.randn(count, layer.in_features, dtype=dtype) for layer in layers]

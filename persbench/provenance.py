@@ -58,7 +58,8 @@ def bfloat16_units() -> list[str]:
     import torch  # noqa: PLC0415 - takes seconds, which not every command should wait for
 
     found = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    return [unit for unit in ("amx_bf16", "avx512_bf16") if found.get(unit, False)]
+    # The last two are ARM's.
+    return [unit for unit in ("amx_bf16", "avx512_bf16", "sve_bf16", "bf16") if found.get(unit, False)]
 
 
 def machine() -> dict[str, Any]:

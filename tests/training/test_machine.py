@@ -17,7 +17,13 @@ def test_the_cpu_is_taken_where_there_is_nothing_else(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(
-    ("found", "fast"), [({"amx_bf16": True}, True), ({"avx512_bf16": True, "amx_bf16": False}, True), ({}, False)]
+    ("found", "fast"),
+    [
+        ({"amx_bf16": True}, True),
+        ({"avx512_bf16": True, "amx_bf16": False}, True),
+        ({"neon": True, "bf16": True}, True),
+        ({}, False),
+    ],
 )
 def test_auto_takes_bfloat16_where_a_cpu_has_units_for_it(
     monkeypatch: pytest.MonkeyPatch, found: dict[str, bool], fast: bool
