@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
+
+from filelock import FileLock, Timeout
 
 from persbench.errors import PersbenchError
 from persbench.provenance import digest
@@ -29,6 +32,8 @@ MEAN_ANCHOR, ANY_ANCHOR = 0.01, 0.1
 SAME_NUMBER: Final = 1e-6
 MOST_ALIKE: Final = 0.9
 """Share of a task's log-likelihoods, in nats: two models never agree in so many, whatever was done to the others."""
+PATIENCE: Final = 60.0
+"""Seconds to wait for another submission's turn at the board: it compares what is new there, and writes."""
 _GROUP: Final = re.compile(r"[^a-z0-9]+")
 
 
@@ -61,8 +66,14 @@ class Standing:
         return tuple(self.record.signature.get(fact) for fact in ("model", "adapter"))
 
 
-def standing(folder: Path, notice: Callable[[str], None]) -> Iterator[Standing]:
-    """Yield the board's records one by one; one that cannot be read is passed over with a notice."""
+def standing(folder: Path, notice: Callable[[str], None], seen: set[str]) -> Iterator[Standing]:
+    """Yield the board's records one by one; one that cannot be read is passed over with a notice.
+
+    Args:
+        folder: Of the board.
+        notice: Is told what is passed over.
+        seen: Names of records that are left aside; gets those that were looked at.
+    """
     paths = (
         [path for path in sorted(folder.rglob("*.json*")) if path.parent.name == "records"] if folder.is_dir() else []
     )
@@ -70,6 +81,9 @@ def standing(folder: Path, notice: Callable[[str], None]) -> Iterator[Standing]:
         notice(f"{folder} holds {len(paths):,} records: the first {MOST_FILES:,} were compared with")
     for path in paths[:MOST_FILES]:
         name = path.relative_to(folder).as_posix()
+        if name in seen:
+            continue
+        seen.add(name)
         try:
             faults = Findings()
             found = record_of(parsed(read_bytes(path)), faults)
@@ -164,6 +178,24 @@ def _check_anchors(one: Standing, other: Standing, task: str, findings: Findings
     if apart and (sum(apart) / len(apart) > MEAN_ANCHOR or max(apart) > ANY_ANCHOR):
         told = f"lie up to {max(apart):.3f} nats per byte from those of the same untuned model in {other.source}"
         findings.add(SETTINGS, f"{_who(one.record)}: the anchors of {plain(task)} {told}")
+
+
+@contextmanager
+def board_to_oneself(folder: Path) -> Iterator[None]:
+    """Keep other submissions from writing to a board: what it holds stays so, but for one's own, to the block's end.
+
+    Raises:
+        PersbenchError: Another one writes for a minute on end, or the board cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / ".lock").acquire(timeout=PATIENCE)
+    except Timeout as error:
+        raise PersbenchError(f"{folder} is in use: another command is writing to it. Repeat this one.") from error
+    except OSError as error:
+        raise PersbenchError(f"cannot write to {folder}: {error.strerror or error}. Name another --to.") from error
+    with lock:
+        yield
 
 
 def place_of(folder: Path, record: CellRecord) -> Path:

@@ -10,7 +10,14 @@ from persbench.errors import PersbenchError
 from persbench.provenance import versions
 from persbench.records import NOT_RECOMPUTED, SUBMISSION
 from persbench.stock_results import RESULTS
-from persbench.submission.board import Standing, check_against, prompted_alike, standing, store
+from persbench.submission.board import (
+    Standing,
+    board_to_oneself,
+    check_against,
+    prompted_alike,
+    standing,
+    store,
+)
 from persbench.submission.check import check_record
 from persbench.submission.findings import (
     METRICS,
@@ -26,7 +33,7 @@ from persbench.submission.reading import MOST_FILES, UnreadableError, parsed, re
 from persbench.submission.stock import stock_records
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from persbench.records import CellRecord
@@ -132,11 +139,21 @@ def submit(
     changed = [one.source for one in done.checked if _of_changed_source(one.record)]
     if changed:
         notice(f"made from a changed source tree, as no signature can tell: {named(changed)}")
-    _compare(done, board, examiner, notice)
+    own, seen = [Standing(one.record, one.source, one.rows) for one in done.checked], set[str]()
+    _compare_with_each_other(own, examiner, done.findings)
+    _compare_with_board(own, board, examiner, done.findings, notice, seen)
+    _refuse_faults(records, done)
+    with board_to_oneself(board):
+        # What another command has stored since.
+        _compare_with_board(own, board, examiner, done.findings, notice, seen)
+        _refuse_faults(records, done)
+        done.stored = store(board, [one.record for one in done.checked])
+    return done
+
+
+def _refuse_faults(records: Path, done: Submission) -> None:
     if done.findings:
         raise RefusedError(_refusal(records, done))
-    done.stored = store(board, [one.record for one in done.checked])
-    return done
 
 
 def _of_changed_source(record: CellRecord) -> bool:
@@ -169,16 +186,24 @@ def _checked(path: Path, name: str, examiner: Examiner, findings: Findings, done
     return checked
 
 
-def _compare(done: Submission, board: Path, examiner: Examiner, notice: Notice) -> None:
-    """Hold every record against the board, and against those submitted with it."""
-    alike = {data.persona.id: prompted_alike(data) for data in examiner.pack.personas}
-    own = [Standing(one.record, one.source, one.rows) for one in done.checked]
+def _compare_with_each_other(own: Sequence[Standing], examiner: Examiner, findings: Findings) -> None:
     for place, one in enumerate(own):
         for other in own[:place]:
-            check_against(one, other, done.findings, alike.get(one.record.persona, frozenset()))
-    for other in standing(board, notice):
+            check_against(one, other, findings, _alike(one, examiner))
+
+
+def _compare_with_board(
+    own: Sequence[Standing], board: Path, examiner: Examiner, findings: Findings, notice: Notice, seen: set[str]
+) -> None:
+    """Hold every record against those of the board that were not looked at yet."""
+    for other in standing(board, notice, seen):
         for one in own:
-            check_against(one, other, done.findings, alike.get(one.record.persona, frozenset()))
+            check_against(one, other, findings, _alike(one, examiner))
+
+
+def _alike(one: Standing, examiner: Examiner) -> frozenset[str]:
+    personas = [data for data in examiner.pack.personas if data.persona.id == one.record.persona]
+    return prompted_alike(personas[0]) if personas else frozenset()
 
 
 def _refusal(records: Path, done: Submission) -> str:
