@@ -55,12 +55,15 @@ def drawn(folder: Path, cell: str | None, seed: int) -> Path:
     """Return the record that is asked for, or one drawn among those that a model made.
 
     Raises:
-        PersbenchError: There is none.
+        PersbenchError: There is none, or several of that name.
     """
     paths = sorted(p for p in folder.rglob("*.json.gz") if cell in (None, p.name.partition(".json")[0]))
     paths = [p for p in paths if cell or not p.name.startswith("sanity")]
     if not paths:
         raise PersbenchError(f"{folder} holds no record {cell or 'of a model'}.")
+    if cell and len(paths) > 1:
+        parts = ", ".join(str(path.parent) for path in paths)
+        raise PersbenchError(f"{cell} has its tasks in {len(paths)} records: name one's folder ({parts}).")
     return random.Random(seed).choice(paths)  # noqa: S311 - a draw that can be repeated
 
 

@@ -75,3 +75,9 @@ def test_a_trained_cell_without_adapters_and_an_unknown_one_are_refused(tmp_path
     assert stored[stored.index("--anchors") + 1] == "stored"
     with pytest.raises(PersbenchError, match="holds no record nobody__nedda"):
         reevaluate.drawn(RECORDS, "nobody__nedda", 0)
+
+
+def test_a_cell_whose_tasks_stand_in_two_records_is_one_of_them_by_its_folder() -> None:
+    with pytest.raises(PersbenchError, match=r"icl__nedda has its tasks in 2 records: name one's folder \(.*second"):
+        reevaluate.drawn(RECORDS, "icl__nedda", 0)
+    assert reevaluate.drawn(RECORDS / "second", "icl__nedda", 0).parent.parent.name == "second"
