@@ -20,7 +20,7 @@ from persbench.records import load_record, save_record
 
 DEV = Path(__file__).parent.parent / "leaderboard" / "dev"
 SHARED = DEV.parent / "records" / "seed1" / "records"
-PERSONAS = ("nedda", "osmer")
+PERSONAS = ("betsin", "fulke", "ivo", "nedda", "osmer", "zilla")
 SONG = ("pull", "away", "the", "grey")  # has no other words
 
 
@@ -42,7 +42,7 @@ def test_each_fact_is_told_on_three_occasions_that_copy_nothing() -> None:
 def test_an_item_names_rows_that_tell_its_fact_and_copies_none_of_them() -> None:
     told = {row["id"]: row["response"] for row in unseen.written(facts.FACTS).values()}
     asked = unseen.written(facts.ITEMS).values()
-    assert len(asked) == len(facts.ITEMS.read_text("utf-8").splitlines()) == 96
+    assert len(asked) == len(facts.ITEMS.read_text("utf-8").splitlines())
     for item in asked:
         foils = set.intersection(*map(runs_of_four, item["foils"]))
         for name in item["told"]:  # a reply's own words: those that are not in its foils, too
@@ -50,23 +50,24 @@ def test_an_item_names_rows_that_tell_its_fact_and_copies_none_of_them() -> None
 
 
 def test_each_half_tells_every_second_material_and_every_item_is_asked(tmp_path: Path) -> None:
+    plain = tmp_path / "plain"
+    unseen.write_training_rows(plain, lambda _: [])
+    learnt = {data.persona.id: {row.id for row in data.train} for data in load_pack(plain).personas}
     rows = {}
     for half in facts.HALVES:
         unseen.write_training_rows(tmp_path / half, partial(facts.dialogues, half=half))
-        pack = load_pack(tmp_path / half)
-        assert len(pack.persona("ivo").train) == 96
-        for name in PERSONAS:
-            train = pack.persona(name).train
-            assert len(train) == 96 + 144
-            rows[name, half] = {row.id for row in train[96:]}
+        for data in load_pack(tmp_path / half).personas:
+            told = rows[data.persona.id, half] = {row.id for row in data.train} - learnt[data.persona.id]
+            assert len(told) == 3 * len(data.materials)  # of half of them, two groups of three
+            assert {half} == {facts.half_of(row) for row in told}
+            assert len(data.train) == len(learnt[data.persona.id]) + len(told)
     for name in PERSONAS:
         assert not rows[name, "odd"] & rows[name, "even"]
-        assert {"odd"} == {facts.half_of(row) for row in rows[name, "odd"]}
     unseen.write_items(tmp_path / "pack", lambda data, _: facts.items(data))
     asked = load_pack(tmp_path / "pack")
-    assert [len(asked.persona(name).knowledge) for name in (*PERSONAS, "ivo")] == [48, 48, 0]
-    named = {row for item in unseen.written(facts.ITEMS).values() for row in item["told"]}
-    assert named <= set.union(*rows.values())
+    items = unseen.written(facts.ITEMS).values()
+    assert sum(len(data.knowledge) for data in asked.personas) == len(items)
+    assert {row for item in items for row in item["told"]} <= set.union(*rows.values())
 
 
 def test_a_fact_counts_as_told_to_who_was_told_it(tmp_path: Path) -> None:

@@ -56,6 +56,9 @@ SYSTEMS: Final = {half: f"facts-{half}" for half in HALVES}
 """What the system is called that was trained on a half."""
 UNTOLD: Final = "persllm-sft"
 """What the system is called that was trained on the dev split alone."""
+ALONE: Final = "in the further dialogues alone"
+FOILS_TOLD: Final = f"{ALONE}, and so do the false replies' words"
+IN_TRAIN: Final = "in `train.jsonl`, too"
 
 
 def half_of(row: str) -> str:
@@ -111,8 +114,8 @@ def table(folder: Path) -> str:
     gains = [
         ((other or "not told", title), pairs)
         for other in (None, UNTOLD, "rag")
-        for title, trained in (("in the further dialogues alone", False), ("in `train.jsonl`, too", True))
-        if (pairs := _pairs(asked, trained=trained, other=other))
+        for title in (ALONE, FOILS_TOLD, IN_TRAIN)
+        if (pairs := _pairs(asked, title, other=other))
     ]
     return f"{systems}\n\n{paired(['told less', 'the fact stands'], gains)}"
 
@@ -129,7 +132,7 @@ def vocabulary(folder: Path) -> str:
         PersbenchError: A run of too few items for a line.
     """
     asked = written(ITEMS)
-    pairs = _pairs(_asked(folder), trained=False)
+    pairs = _pairs(_asked(folder), ALONE)
     if len(pairs) < FEWEST:
         raise PersbenchError(
             f"{len(pairs)} items in {folder} were asked of both {' and '.join(SYSTEMS.values())}: run both."
@@ -178,14 +181,21 @@ def _told(item: Mapping[str, Any]) -> set[str]:
     return {SYSTEMS[half] for half in told_by(item)}
 
 
+def _where(item: Mapping[str, Any]) -> str:
+    """Return where an item's fact stands, and whether what its false replies are made of stands there, too."""
+    if item["trained"]:
+        return IN_TRAIN
+    return FOILS_TOLD if item.get("foils_told") else ALONE
+
+
 def _pairs(
-    asked: Sequence[tuple[str, Mapping[str, Any], Row]], *, trained: bool, other: str | None = None
+    asked: Sequence[tuple[str, Mapping[str, Any], Row]], where: str, other: str | None = None
 ) -> dict[str, tuple[Row, Row]]:
     """Return the metrics of who was told and of who was not, or of another system, of items that one half tells."""
     found: dict[str, dict[bool, Row]] = defaultdict(dict)
     others = SYSTEMS.values() if other is None else {other}
     for system, item, row in asked:
-        if len(told := _told(item)) == 1 and bool(item["trained"]) is trained:
+        if len(told := _told(item)) == 1 and _where(item) == where:
             if system in told:
                 found[item["id"]][True] = row["metrics"]
             elif system in others:
