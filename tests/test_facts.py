@@ -17,6 +17,7 @@ from persbench.errors import PersbenchError
 from persbench.packs.bundled import resolve_pack
 from persbench.packs.load import load_pack
 from persbench.records import load_record, save_record
+from persbench.scoring.words import words
 
 DEV = Path(__file__).parent.parent / "leaderboard" / "dev"
 SHARED = DEV.parent / "records" / "seed1" / "records"
@@ -96,12 +97,36 @@ def test_a_fact_counts_as_told_to_who_was_told_it(tmp_path: Path) -> None:
     for line, half in zip(told[2:4], ("even", "odd"), strict=True):
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         n = sum(half in facts.told_by(item) for item in asked)
-        assert cells == [f"facts-{half}", "1.00 [1.00 1.00]", "+1.0", str(n), "0.00 [.00 .00]", "+1.0", str(96 - n)]
+        assert cells == [
+            f"facts-{half}",
+            "1.00 [1.00 1.00]",
+            "+1.0",
+            str(n),
+            "0.00 [.00 .00]",
+            "+1.0",
+            str(len(asked) - n),
+        ]
     one_half = [item for item in asked if len(facts.told_by(item)) == 1]
-    assert len(told) == 2 + 2 + 1 + 2 + 2  # two systems, two gains
-    for line, trained in zip(told[-2:], (False, True), strict=True):
-        assert "+1.000 [+1.000 +1.000]" in line
-        assert line.endswith(f"| {sum(bool(item['trained']) is trained for item in one_half)} |")
+    kinds = (facts.ALONE, facts.FOILS_TOLD, facts.IN_TRAIN)
+    assert len(told) == 2 + 2 + 1 + 2 + len(kinds)  # two systems, and what telling adds of each kind of fact
+    for line, where in zip(told[-len(kinds) :], kinds, strict=True):
+        assert line.startswith(f"| not told | {where} | +1.000 [+1.000 +1.000]")
+        assert line.endswith(f"| {sum(facts.where(item) == where for item in one_half)} |")
+
+
+def test_a_false_reply_is_of_words_that_the_same_half_told_of_something_else() -> None:
+    responses: dict[str, str] = {}
+    for row in unseen.written(facts.FACTS).values():
+        responses[row["id"][:-1]] = f"{responses.get(row['id'][:-1], '')} {row['response']} {row['facts']}"
+    asked = [item for item in unseen.written(facts.ITEMS).values() if item.get("foils_told")]
+    assert len(asked) > 100
+    for item in asked:
+        replies = [words(text) for text in (item["gold"], *item["foils"])]
+        frame = set.intersection(*map(set, replies))
+        for foil, group in zip(item["foils"], item["foils_told"], strict=True):
+            own = set(words(foil)) - frame
+            assert 2 * len(own & set(words(responses[group]))) >= len(own), (item["id"], foil, group)
+            assert facts.half_of(group) in facts.told_by(item), (item["id"], group)
 
 
 def test_the_committed_tables_follow_from_the_committed_records() -> None:

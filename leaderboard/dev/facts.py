@@ -181,7 +181,7 @@ def _told(item: Mapping[str, Any]) -> set[str]:
     return {SYSTEMS[half] for half in told_by(item)}
 
 
-def _where(item: Mapping[str, Any]) -> str:
+def where(item: Mapping[str, Any]) -> str:
     """Return where an item's fact stands, and whether what its false replies are made of stands there, too."""
     if item["trained"]:
         return IN_TRAIN
@@ -189,13 +189,13 @@ def _where(item: Mapping[str, Any]) -> str:
 
 
 def _pairs(
-    asked: Sequence[tuple[str, Mapping[str, Any], Row]], where: str, other: str | None = None
+    asked: Sequence[tuple[str, Mapping[str, Any], Row]], place: str, other: str | None = None
 ) -> dict[str, tuple[Row, Row]]:
     """Return the metrics of who was told and of who was not, or of another system, of items that one half tells."""
     found: dict[str, dict[bool, Row]] = defaultdict(dict)
     others = SYSTEMS.values() if other is None else {other}
     for system, item, row in asked:
-        if len(told := _told(item)) == 1 and _where(item) == where:
+        if len(told := _told(item)) == 1 and where(item) == place:
             if system in told:
                 found[item["id"]][True] = row["metrics"]
             elif system in others:
