@@ -114,6 +114,11 @@ def test_a_fact_counts_as_told_to_who_was_told_it(tmp_path: Path) -> None:
         assert line.endswith(f"| {sum(facts.where(item) == where for item in one_half)} |")
 
 
+def stems(text: str) -> set[str]:
+    """Return its words, of one or many, whoever owns them: `Dunmow's` and `walnuts` as `dunmow` and `walnut`."""
+    return {word.removesuffix("'s").rstrip("s") for word in words(text)}
+
+
 def test_a_false_reply_is_of_words_that_the_same_half_told_of_something_else() -> None:
     responses: dict[str, str] = {}
     for row in unseen.written(facts.FACTS).values():
@@ -121,11 +126,10 @@ def test_a_false_reply_is_of_words_that_the_same_half_told_of_something_else() -
     asked = [item for item in unseen.written(facts.ITEMS).values() if item.get("foils_told")]
     assert len(asked) > 100
     for item in asked:
-        replies = [words(text) for text in (item["gold"], *item["foils"])]
-        frame = set.intersection(*map(set, replies))
+        frame = set.intersection(*(stems(text) for text in (item["gold"], *item["foils"])))
         for foil, group in zip(item["foils"], item["foils_told"], strict=True):
-            own = set(words(foil)) - frame
-            assert 2 * len(own & set(words(responses[group]))) >= len(own), (item["id"], foil, group)
+            own = stems(foil) - frame
+            assert 2 * len(own & stems(responses[group])) >= len(own), (item["id"], foil, group)
             assert facts.half_of(group) in facts.told_by(item), (item["id"], group)
 
 
