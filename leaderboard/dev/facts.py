@@ -181,7 +181,7 @@ def _told(item: Mapping[str, Any]) -> set[str]:
     return {SYSTEMS[half] for half in told_by(item)}
 
 
-def where(item: Mapping[str, Any]) -> str:
+def _where(item: Mapping[str, Any]) -> str:
     """Return where an item's fact stands, and whether what its false replies are made of stands there, too."""
     if item["trained"]:
         return IN_TRAIN
@@ -195,7 +195,7 @@ def _pairs(
     found: dict[str, dict[bool, Row]] = defaultdict(dict)
     others = SYSTEMS.values() if other is None else {other}
     for system, item, row in asked:
-        if len(told := _told(item)) == 1 and where(item) == place:
+        if len(told := _told(item)) == 1 and _where(item) == place:
             if system in told:
                 found[item["id"]][True] = row["metrics"]
             elif system in others:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from persbench.submission.metrics import Recount
 
     Notice = Callable[[str], None]
+    Alike = dict[str, frozenset[str]]  # systems that send the same messages, by persona
 
 LARGEST_SUBMISSION: Final = 512 << 20
 """Bytes, unpacked: four hundred records of the reference world's full set."""
@@ -140,12 +141,13 @@ def submit(
     if changed:
         notice(f"made from a changed source tree, as no signature can tell: {named(changed)}")
     own, seen = [Standing(one.record, one.source, one.rows) for one in done.checked], set[str]()
-    _compare_with_each_other(own, examiner, done.findings)
-    _compare_with_board(own, board, examiner, done.findings, notice, seen)
+    alike = {data.persona.id: prompted_alike(data) for data in examiner.pack.personas}
+    _compare_with_each_other(own, alike, done.findings)
+    _compare_with_board(own, board, alike, done.findings, notice, seen)
     _refuse_faults(records, done)
     with board_to_oneself(board):
         # What another command has stored since.
-        _compare_with_board(own, board, examiner, done.findings, notice, seen)
+        _compare_with_board(own, board, alike, done.findings, notice, seen)
         _refuse_faults(records, done)
         done.stored = store(board, [one.record for one in done.checked])
     return done
@@ -186,24 +188,19 @@ def _checked(path: Path, name: str, examiner: Examiner, findings: Findings, done
     return checked
 
 
-def _compare_with_each_other(own: Sequence[Standing], examiner: Examiner, findings: Findings) -> None:
+def _compare_with_each_other(own: Sequence[Standing], alike: Alike, findings: Findings) -> None:
     for place, one in enumerate(own):
         for other in own[:place]:
-            check_against(one, other, findings, _alike(one, examiner))
+            check_against(one, other, findings, alike.get(one.record.persona, frozenset()))
 
 
 def _compare_with_board(
-    own: Sequence[Standing], board: Path, examiner: Examiner, findings: Findings, notice: Notice, seen: set[str]
+    own: Sequence[Standing], board: Path, alike: Alike, findings: Findings, notice: Notice, seen: set[str]
 ) -> None:
     """Hold every record against those of the board that were not looked at yet."""
     for other in standing(board, notice, seen):
         for one in own:
-            check_against(one, other, findings, _alike(one, examiner))
-
-
-def _alike(one: Standing, examiner: Examiner) -> frozenset[str]:
-    personas = [data for data in examiner.pack.personas if data.persona.id == one.record.persona]
-    return prompted_alike(personas[0]) if personas else frozenset()
+            check_against(one, other, findings, alike.get(one.record.persona, frozenset()))
 
 
 def _refusal(records: Path, done: Submission) -> str:

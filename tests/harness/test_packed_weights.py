@@ -110,7 +110,7 @@ def test_bfloat16_numbers_multiplied_in_float32_are_rounded_once(rows: int, bias
         (torch.bfloat16, ["avx512_bf16"], 1),
         (torch.bfloat16, [], 2),
         (torch.float32, [], 1),
-        (torch.float32, ["amx"], 1),
+        (torch.float32, ["amx_bf16"], 1),
     ],
 )
 def test_a_model_is_packed_where_its_weights_fit_once_more(
