@@ -37,6 +37,7 @@ class RaterPage:
     def at(self, step: str) -> None:
         """Wait until the page is at a step, and look for what no rater may see."""
         self.page.wait_for_selector(f"main[data-step={step}]")
+        self.page.wait_for_load_state()  # the page is shown before its script listens
         found = [secret for secret in SECRETS if secret in self.page.content()]
         assert not found, f"the page names {found}"
 

@@ -135,6 +135,27 @@ def test_a_draft_outlives_a_reload_and_a_closed_tab_is_gone_on_with(chromium: An
     rater.close()
 
 
+def test_words_typed_before_the_script_is_there_are_kept(chromium: Any, served: Served) -> None:
+    rater = RaterPage(chromium, served.url)
+    rater.begin()
+    held: list[Any] = []
+
+    def hold(route: Any) -> None:  # no built-in method is taken as a handler
+        held.append(route)
+
+    rater.page.route("**/study.js", hold)
+    rater.page.goto(served.url, wait_until="commit")
+    rater.page.fill("textarea", "an early word")
+    while not held:
+        rater.page.wait_for_timeout(20)
+    held[0].continue_()
+    rater.page.wait_for_load_state()
+    rater.page.unroute("**/study.js")
+    rater.page.reload()
+    assert rater.page.input_value("textarea") == "an early word"
+    rater.close()
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -79,14 +79,15 @@ function prepare(swapped) {
   const text = document.querySelector("textarea");
   if (text) {
     const form = text.form;
+    const keep = () => { sessionStorage.setItem(draftOf(form), text.value); count(text); };
     text.value = text.value || sessionStorage.getItem(draftOf(form)) || "";
-    text.addEventListener("input", () => { sessionStorage.setItem(draftOf(form), text.value); count(text); });
+    text.addEventListener("input", keep);
+    keep();  // what was typed before this script was there, too
     text.addEventListener("keydown", (event) => {
       if (event.key !== "Enter" || event.shiftKey || event.isComposing || matchMedia("(pointer: coarse)").matches) return;
       event.preventDefault();
       form.requestSubmit(form.querySelector("button.send"));
     });
-    count(text);
     if (!text.disabled && swapped) text.focus({ preventScroll: true });
   }
   const bubble = document.querySelector("[data-reply]");
