@@ -154,6 +154,18 @@ def test_profiles_stand_beside_their_targets() -> None:
     assert [tick.get_text() for tick in panels[0].get_xticklabels()] == ["O", "C", "E", "A", "N"]
 
 
+def test_who_has_no_line_among_the_profiles_is_told_and_counts_in_the_title() -> None:
+    better = [f"better-{number}" for number in range(4)]
+    found = sketch(draw_traits, [made for one in better for made in both(one, pull=1.0)]
+                   + both("prompt", pull=1.0) + both("vanilla", pull=1.0) + both("persllm", pull=-1.0))  # fmt: skip
+    lines = {str(line.get_label()) for line in axes_of(found)[0].lines}
+    assert "persllm" not in lines
+    assert {"prompt", "vanilla", "better-0"} <= lines
+    assert "persllm r \N{MINUS SIGN}0." in found.caption
+    assert "persllm r \N{MINUS SIGN}0." in found.alt
+    assert found.title.startswith("Trait answers follow their targets with r = \N{MINUS SIGN}0.")
+
+
 def test_an_unscored_domain_is_a_gap() -> None:
     made = cell("prompt")
     for row in made.tasks["persbench_traits"]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.collections import QuadMesh
 
-    from persbench.report.figures.entrants import Entrant
+    from persbench.report.figures.entrants import Choice, Entrant
     from persbench.scoring.confusion import Confusion
 
     Table = np.ndarray[Any, np.dtype[np.float64]]
@@ -75,7 +75,7 @@ def draw_confusion(everyone: Sequence[Entrant], baseline: str) -> Sketch:
     bar.set_label(f"share of the items of a row (blind: {number(chance)})", fontsize=8)
     bar.outline.set_visible(False)
     outer(panels, COLUMNS, "whose answer was chosen", "whose answer\nwas to be found")
-    title = _title([one.name for one in choice.named], rights, chance)
+    title = _title(choice, rights, chance)
     titled(figure, title)
     told = "; ".join(f"{one.name} {number(right)}" for one, right in zip(choice.named, rights, strict=True))
     alt = f"Confusion matrix of {len(owners)} persona-stages. Own answer chosen, blind {number(chance)}: {told}."
@@ -151,8 +151,11 @@ def _write_shares(panel: Axes, table: Table, highest: float) -> None:
             panel.text(column + 0.5, row + 0.5, text, ha="center", va="center", color=colour, fontsize=7)
 
 
-def _title(names: Sequence[str], rights: Sequence[float | None], chance: float) -> str:
+def _title(choice: Choice, rights: Sequence[float | None], chance: float) -> str:
     scored = [right for right in rights if right is not None]
-    if len(names) == 1:
-        return f"{names[0]} finds its own answer in {number(scored[0])} of the items (blind: {number(chance)})"
-    return f"The own answer is found in {span(scored, '.2f')} of the items (blind: {number(chance)})"
+    if len(choice.named) == 1:
+        return (
+            f"{choice.named[0].name} finds its own answer in {number(scored[0])} of the items (blind: {number(chance)})"
+        )
+    drawn = f" by the {len(choice.named)} drawn" if choice.rest else ""
+    return f"The own answer is found{drawn} in {span(scored, '.2f')} of the items (blind: {number(chance)})"

@@ -98,16 +98,17 @@ def draw_traits(everyone: Sequence[Entrant], baseline: str) -> Sketch:
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=min(6, len(labels)))
     figure.supylabel("mean answer towards the domain (1 to 5; dotted: 3, blind answers)", fontsize=9)
-    title = _title([one.name for one in choice.named], shown)
+    title = _title([one.name for one in having], [profiles[one.label] for one in having])
     titled(figure, title)
     hidden = len(stages) - len(panels)
     left_out = f"{hidden} more persona-stages are left out." if hidden else ""
-    told = "; ".join(f"{one.name} r {with_ends(profile.r)}" for one, profile in zip(choice.named, shown, strict=True))
+    told = {one.label: f"{one.name} r {with_ends(profiles[one.label].r)}" for one in having}
     alt = (
         f"Profiles of {len(panels)} persona-stages on {len(domains)} trait domains against their targets. "
-        f"Correlation with the targets: {told}."
+        f"Correlation with the targets: {'; '.join(told.values())}."
     )
-    return Sketch(figure, title, sentences(HOW_TO_READ, choice.rule, left_out, _counts(shown)), alt)
+    rest = f"Without lines: {', '.join(told[one.label] for one in choice.rest)}." if choice.rest else ""
+    return Sketch(figure, title, sentences(HOW_TO_READ, choice.rule, rest, left_out, _counts(shown)), alt)
 
 
 def _counts(shown: Sequence[Profile]) -> str:
