@@ -7,6 +7,7 @@ import shutil
 from functools import partial
 from itertools import combinations
 from pathlib import Path
+from statistics import fmean
 
 import facts
 import pytest
@@ -130,6 +131,15 @@ def test_a_false_reply_is_of_words_that_the_same_half_told_of_something_else() -
             own = stems(foil) - frame
             assert 2 * len(own & stems(responses[group])) >= len(own), (item["id"], foil, group)
             assert facts.half_of(group) in facts.told_by(item), (item["id"], group)
+
+
+def test_the_words_of_a_told_fact_are_no_more_familiar_than_those_of_its_false_replies() -> None:
+    items = unseen.written(facts.ITEMS).values()
+    names = [item["id"] for item in items if item.get("foils_told") and len(facts.told_by(item)) == 1]
+    told, others = facts.words_met(names)
+    assert len(told) == len(others) == len(names) > 100
+    assert abs(fmean(found.more for found in told)) < 0.03  # of the words of a reply
+    assert fmean(found.taken for found in told) < 0.3  # a quarter is chance
 
 
 def test_the_committed_tables_follow_from_the_committed_records() -> None:

@@ -44,7 +44,7 @@ from persbench.scoring.stats import cluster_interval
 from persbench.scoring.words import words
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from persbench.packs.pack import PersonaData
     from persbench.samples import Row
@@ -131,32 +131,37 @@ def vocabulary(folder: Path) -> str:
     Raises:
         PersbenchError: A run of too few items for a line.
     """
+    asked = _asked(folder)
+    by_place = {place: pairs for place in (ALONE, FOILS_TOLD) if len(pairs := _pairs(asked, place)) >= FEWEST}
+    if not by_place:
+        few = sum(len(_pairs(asked, place)) for place in (ALONE, FOILS_TOLD))
+        raise PersbenchError(f"{few} items in {folder} were asked of both {' and '.join(SYSTEMS.values())}: run both.")
+    lines = ["| told - not told | the fact stands | with words met | at equal words | n |", "|---|---|---:|---:|---:|"]
+    shares = ["| facts | they stand | own reply taken | by words alone | n |", "|---|---|---:|---:|---:|"]
+    for place, pairs in by_place.items():
+        told, others = words_met(pairs)
+        more = [one.more - two.more for one, two in zip(told, others, strict=True)]
+        for metric, scale, title in (("acc", 1.0, "own reply taken more often"), ("margin", MARGIN_UNIT, "margin")):
+            values = [[row[f"knowledge_{metric}"][0] for row in pair] for pair in pairs.values()]
+            gains = [(one - two) * scale for one, two in values]
+            lines.append(f"| {title} | {place} | {_line(more, gains)} | {len(gains)} |")
+        of_told = [(one["knowledge_acc"][0], found) for (one, _), found in zip(pairs.values(), told, strict=True)]
+        of_others = [(two["knowledge_acc"][0], found) for (_, two), found in zip(pairs.values(), others, strict=True)]
+        all_met = [(acc, found) for acc, found in of_told if found.all_met]
+        for title, rows in (("told", of_told), ("told, all words met", all_met), ("not told", of_others)):
+            score = cluster_interval([acc for acc, _ in rows], range(len(rows)))
+            by_words = number(fmean(found.taken for _, found in rows)) if rows else "-"
+            shares.append(f"| {title} | {place} | {number(score.mean)} {ends(score)} | {by_words} | {len(rows)} |")
+    return "\n".join([*lines, "", *shares])
+
+
+def words_met(names: Iterable[str]) -> tuple[list[InWords], list[InWords]]:
+    """Return what words alone say of items that one half tells, in what this half learnt and in what the other did."""
     asked = written(ITEMS)
-    pairs = _pairs(_asked(folder), ALONE)
-    if len(pairs) < FEWEST:
-        raise PersbenchError(
-            f"{len(pairs)} items in {folder} were asked of both {' and '.join(SYSTEMS.values())}: run both."
-        )
-    told, others = [], []
-    for name in pairs:
-        half = next(iter(told_by(asked[name])))
-        told.append(_in_words(asked[name], half))
-        others.append(_in_words(asked[name], HALVES[HALVES.index(half) - 1]))
-    more = [one.more - two.more for one, two in zip(told, others, strict=True)]
-    lines = ["| told - not told | with words met | at equal words | n |", "|---|---:|---:|---:|"]
-    for metric, scale, title in (("acc", 1.0, "own reply taken more often"), ("margin", MARGIN_UNIT, "margin")):
-        gains = [(one[f"knowledge_{metric}"][0] - two[f"knowledge_{metric}"][0]) * scale for one, two in pairs.values()]
-        lines.append(f"| {title} | {_line(more, gains)} | {len(gains)} |")
-    lines += ["", "| facts | own reply taken | by words alone | n |", "|---|---:|---:|---:|"]
-    right = [(one["knowledge_acc"][0], two["knowledge_acc"][0]) for one, two in pairs.values()]
-    of_told = [(acc, found) for (acc, _), found in zip(right, told, strict=True)]
-    of_others = [(acc, found) for (_, acc), found in zip(right, others, strict=True)]
-    all_met = [(acc, found) for acc, found in of_told if found.all_met]
-    for title, rows in (("told", of_told), ("told, all words met", all_met), ("not told", of_others)):
-        score = cluster_interval([acc for acc, _ in rows], range(len(rows)))
-        by_words = number(fmean(found.taken for _, found in rows)) if rows else "-"
-        lines.append(f"| {title} | {number(score.mean)} {ends(score)} | {by_words} | {len(rows)} |")
-    return "\n".join(lines)
+    halves = {name: next(iter(told_by(asked[name]))) for name in names}
+    others = {name: HALVES[HALVES.index(half) - 1] for name, half in halves.items()}
+    told, rest = ([_in_words(asked[name], half) for name, half in each.items()] for each in (halves, others))
+    return told, rest
 
 
 def _line(more: list[float], gains: list[float]) -> str:
@@ -222,7 +227,7 @@ def _learnt_words(persona: str, half: str) -> Counter[str]:
     return Counter(word for row in rows for name in ("analysis", "response") for word in words(str(row[name])))
 
 
-class _InWords(NamedTuple):
+class InWords(NamedTuple):
     """What words alone say of an item: how much more of the true reply's was met, if all were, and what they take."""
 
     more: float
@@ -230,7 +235,7 @@ class _InWords(NamedTuple):
     taken: float
 
 
-def _in_words(item: Mapping[str, Any], half: str) -> _InWords:
+def _in_words(item: Mapping[str, Any], half: str) -> InWords:
     learnt = _learnt_words(_persona(item), half)
     replies = [words(text) for text in (item["gold"], *item["foils"])]
     shared = set.intersection(*map(set, replies))
@@ -238,7 +243,7 @@ def _in_words(item: Mapping[str, Any], half: str) -> _InWords:
     met = [fmean(word in learnt for word in reply) for reply in own]
     rarest = [min(learnt[word] for word in reply) for reply in own]
     taken = (rarest[0] == max(rarest)) / rarest.count(max(rarest))
-    return _InWords(met[0] - fmean(met[1:]), min(met) == 1, taken)
+    return InWords(met[0] - fmean(met[1:]), min(met) == 1, taken)
 
 
 def main() -> None:
