@@ -23,6 +23,7 @@ much of other materials instead: all else that training does is in both.
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from collections import Counter, defaultdict
 from functools import cache
@@ -32,7 +33,17 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from retold import FEWEST
 from scipy.stats import linregress, t
-from unseen import SEEN, TASK, UNSEEN, paired, seen_and_unseen, write_items, write_training_rows, written
+from unseen import (
+    SEEN,
+    TASK,
+    UNSEEN,
+    add_training_rows,
+    paired,
+    seen_and_unseen,
+    write_items,
+    write_training_rows,
+    written,
+)
 
 from persbench.data.dev_split import dev_split
 from persbench.errors import PersbenchError
@@ -81,6 +92,22 @@ def dialogues(data: PersonaData, half: str) -> list[dict[str, object]]:
         for told in written(FACTS).values()
         if told["material"] in stages and half_of(told["id"]) == half
     ]
+
+
+def write_whole(out: Path) -> None:
+    """Write the reference world with all further dialogues among its training rows, its test files as they are.
+
+    Raises:
+        PersbenchError: There is something at `out` already.
+    """
+    pack = load_pack(resolve_pack(None))
+    try:
+        shutil.copytree(pack.path, out)
+    except FileExistsError as error:
+        raise PersbenchError(f"{out} is there already. Remove it, or name another folder.") from error
+    for data in pack.personas:
+        add_training_rows(out, data.persona.id, [row for half in HALVES for row in dialogues(data, half)])
+    load_pack(out)  # faults are told here
 
 
 def items(data: PersonaData) -> list[dict[str, object]]:
@@ -249,12 +276,14 @@ def _in_words(item: Mapping[str, Any], half: str) -> InWords:
 def main() -> None:
     """Write a pack, or print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=[*HALVES, "pack", "table", "vocabulary"])
+    parser.add_argument("what", choices=[*HALVES, "all", "pack", "table", "vocabulary"])
     parser.add_argument("folder", type=Path)
     wanted = parser.parse_args()
     try:
         if wanted.what in ("table", "vocabulary"):
             print((table if wanted.what == "table" else vocabulary)(wanted.folder))
+        elif wanted.what == "all":
+            write_whole(wanted.folder)
         elif wanted.what == "pack":
             write_items(wanted.folder, lambda data, _: items(data))
         else:

@@ -100,10 +100,15 @@ def write_training_rows(out: Path, rows_of: Callable[[PersonaData], list[dict[st
     pack = load_pack(resolve_pack(None))
     write_dev_pack(pack, out)
     for data in pack.personas:
-        file = out / "personas" / data.persona.id / "train.jsonl"
-        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows_of(data))
-        write_atomic(file, (file.read_text("utf-8") + text).encode())
+        add_training_rows(out, data.persona.id, rows_of(data))
     load_pack(out)  # faults are told here
+
+
+def add_training_rows(pack: Path, persona: str, rows: Iterable[Mapping[str, object]]) -> None:
+    """Add rows to a persona's train.jsonl in a folder of a pack."""
+    file = pack / "personas" / persona / "train.jsonl"
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    write_atomic(file, (file.read_text("utf-8") + text).encode())
 
 
 def items(data: PersonaData, held_out: set[str], positions: Mapping[str, str]) -> list[dict[str, object]]:

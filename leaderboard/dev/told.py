@@ -1,0 +1,104 @@
+"""Which test items of "knowledge" ask for what the training dialogues tell? The board's records, apart by that.
+
+    python leaderboard/dev/told.py leaderboard/records/seed1
+
+`knowledge_told.jsonl` names for each item the dialogues that tell its fact: those of `train.jsonl`, from which the
+trained systems learnt, and those of `facts.jsonl`, from which only they learnt that `facts.py` speaks of. Readers
+marked them who saw no record. Nothing is chosen by these numbers, and no score of the board changes by them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from unseen import TASK, paired, taken, written
+
+from persbench.errors import PersbenchError
+from persbench.report.board import system_order
+from persbench.report.cells import load_cells
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from persbench.samples import Row
+
+TOLD: Final = Path(__file__).parent / "knowledge_told.jsonl"
+IN_TRAIN: Final = "in `train.jsonl`"
+FURTHER: Final = "in the further dialogues alone"
+NOWHERE: Final = "nowhere"
+PLACES: Final = (IN_TRAIN, FURTHER, NOWHERE)
+TRAINED: Final = ("persllm-sft", "persllm", "persllm+profile")
+BASELINES: Final = ("vanilla", "prompt", "stylized-matched")
+
+
+def place_of(item: Mapping[str, Any]) -> str:
+    """Return where an item's fact is told."""
+    if item["trained"]:
+        return IN_TRAIN
+    return FURTHER if item["told"] else NOWHERE
+
+
+def table(folders: Sequence[Path]) -> str:
+    """Return as Markdown how often each system takes the true reply, by where its fact is told, and what that adds.
+
+    Raises:
+        PersbenchError: A record asks for what `knowledge_told.jsonl` does not know.
+    """
+    found = _by_place(folders)
+    lines = ["| system | the fact is told | true reply taken | margin | n |", "|---|---|---:|---:|---:|"]
+    order = [name for name in system_order() if name in found] + sorted(set(found) - set(system_order()))
+    for system in order:
+        lines += [
+            f"| {system} | {place} | {taken(list(found[system][place].values()))} |"
+            for place in PLACES
+            if found[system][place]
+        ]
+    gaps = [
+        ((f"{system} - {other}", place), pairs)
+        for system in order
+        if system in TRAINED
+        for other in BASELINES
+        if other in found
+        for place in PLACES
+        if (pairs := _pairs(found[system][place], found[other][place]))
+    ]
+    return "\n".join([*lines, "", paired(["difference", "the fact is told"], gaps)])
+
+
+def _pairs(own: Mapping[str, Row], other: Mapping[str, Row]) -> dict[str, tuple[Row, Row]]:
+    return {name: (row["metrics"], other[name]["metrics"]) for name, row in own.items() if name in other}
+
+
+def _by_place(folders: Sequence[Path]) -> dict[str, dict[str, dict[str, Row]]]:
+    """Return system -> place -> item -> row."""
+    known = written(TOLD)
+    found: dict[str, dict[str, dict[str, Row]]] = defaultdict(lambda: {place: {} for place in PLACES})
+    for folder in folders:
+        cells, faults = load_cells(folder)
+        if faults:
+            raise PersbenchError("; ".join(map(str, faults)))
+        for cell in cells:
+            for row in cell.tasks.get(TASK, []):
+                item = row["id"].rpartition("/")[2]
+                if item not in known:
+                    raise PersbenchError(f"{row['id']} is no test item. Give a folder of records of the test set.")
+                found[cell.system][place_of(known[item])][item] = row
+    return found
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, nargs="+")
+    try:
+        print(table(parser.parse_args().folder))
+    except PersbenchError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()
