@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import defaultdict
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +21,7 @@ from unseen import TASK, paired, taken, written
 from persbench.errors import PersbenchError
 from persbench.report.board import system_order
 from persbench.report.cells import load_cells
+from persbench.scoring.sanity import PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,8 +33,15 @@ IN_TRAIN: Final = "in `train.jsonl`"
 FURTHER: Final = "in the further dialogues alone"
 NOWHERE: Final = "nowhere"
 PLACES: Final = (IN_TRAIN, FURTHER, NOWHERE)
-TRAINED: Final = ("persllm-sft", "persllm", "persllm+profile")
-BASELINES: Final = ("vanilla", "prompt", "stylized-matched")
+FURTHER_LEARNT: Final = "persllm-sft-facts"
+"""What the system is called that learnt from the further dialogues, too."""
+DIFFERENCES: Final = (
+    *product(("persllm-sft", "persllm"), ("vanilla", "prompt", "stylized-matched")),
+    *((FURTHER_LEARNT, other) for other in ("persllm-sft", "vanilla", "prompt")),
+)
+"""Who is laid beside whom: a trained system, and one that was not told, or not as much."""
+FEWEST: Final = 20
+"""Of fewer items nothing is said."""
 
 
 def place_of(item: Mapping[str, Any]) -> str:
@@ -50,21 +59,19 @@ def table(folders: Sequence[Path]) -> str:
     """
     found = _by_place(folders)
     lines = ["| system | the fact is told | true reply taken | margin | n |", "|---|---|---:|---:|---:|"]
-    order = [name for name in system_order() if name in found] + sorted(set(found) - set(system_order()))
+    order = [name for name in system_order() if name in found]
+    order += sorted(set(found) - set(order))
     for system in order:
         lines += [
             f"| {system} | {place} | {taken(list(found[system][place].values()))} |"
             for place in PLACES
-            if found[system][place]
+            if len(found[system][place]) >= FEWEST
         ]
     gaps = [
         ((f"{system} - {other}", place), pairs)
-        for system in order
-        if system in TRAINED
-        for other in BASELINES
-        if other in found
+        for system, other in DIFFERENCES
         for place in PLACES
-        if (pairs := _pairs(found[system][place], found[other][place]))
+        if len(pairs := _pairs(found[system][place], found[other][place])) >= FEWEST
     ]
     return "\n".join([*lines, "", paired(["difference", "the fact is told"], gaps)])
 
@@ -82,6 +89,8 @@ def _by_place(folders: Sequence[Path]) -> dict[str, dict[str, dict[str, Row]]]:
         if faults:
             raise PersbenchError("; ".join(map(str, faults)))
         for cell in cells:
+            if cell.system.startswith(PREFIX):  # looks at the surface alone, and has no margins
+                continue
             for row in cell.tasks.get(TASK, []):
                 item = row["id"].rpartition("/")[2]
                 if item not in known:

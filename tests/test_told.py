@@ -1,0 +1,71 @@
+"""Which test items ask for what the dialogues tell: every item is marked, by rows that there are, and counted so."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import facts
+import pytest
+import told
+import unseen
+
+from persbench.errors import PersbenchError
+from persbench.packs.bundled import resolve_pack
+from persbench.packs.load import load_pack
+from persbench.records import load_record, save_record
+
+DEV = Path(__file__).parent.parent / "leaderboard" / "dev"
+BOARD = DEV.parent / "records" / "seed1"
+
+
+def test_every_test_item_is_marked_by_rows_that_there_are() -> None:
+    marks = unseen.written(told.TOLD)
+    pack = load_pack(resolve_pack(None))
+    assert list(marks) == [item.id for data in pack.personas for item in data.knowledge]
+    learnt = {row.id for data in pack.personas for row in data.train}
+    further = set(unseen.written(facts.FACTS))
+    for mark in marks.values():
+        assert set(mark["trained"]) <= learnt, mark["id"]
+        assert set(mark["told"]) <= further, mark["id"]
+        owners = {row.split("-")[0] for row in (*mark["trained"], *mark["told"])}
+        assert owners <= {mark["id"].split("-")[0]}, mark["id"]
+        assert mark["fact"]
+
+
+def test_an_item_counts_where_its_fact_is_told(tmp_path: Path) -> None:
+    """A system that is right on what its training dialogues tell and nowhere else."""
+    marks = unseen.written(told.TOLD)
+    (tmp_path / "records").mkdir()
+    for system, right in (("persllm-sft", True), ("vanilla", False)):
+        cell = load_record(BOARD / "records" / "prompt__nedda.json.gz")
+        task = cell.tasks[unseen.TASK]
+        samples = [
+            {
+                **task["samples"][0],
+                "id": f"knowledge/nedda/{name}",
+                "metrics": {
+                    "knowledge_acc": [float(right and bool(mark["trained"])), True],
+                    "knowledge_margin": [0.01, True],
+                },
+            }
+            for name, mark in marks.items()
+        ]
+        made = dataclasses.replace(cell, system=system, tasks={unseen.TASK: {**task, "samples": samples}})
+        save_record(tmp_path / "records" / f"{system}__nedda.json", made)
+    lines = told.table([tmp_path]).splitlines()
+    trained = sum(bool(mark["trained"]) for mark in marks.values())
+    further = sum(not mark["trained"] and bool(mark["told"]) for mark in marks.values())
+    assert f"| persllm-sft | {told.IN_TRAIN} | 1.00 [1.00 1.00] | +1.0 | {trained} |" in lines
+    assert f"| persllm-sft | {told.FURTHER} | 0.00 [.00 .00] | +1.0 | {further} |" in lines
+    gap = f"| persllm-sft - vanilla | {told.IN_TRAIN} | +1.000 [+1.000 +1.000] | +0.00 [+.00 +.00] | {trained} |"
+    assert gap in lines
+
+
+def test_the_committed_table_follows_from_the_committed_records() -> None:
+    assert told.table([BOARD]) in (DEV / "README.md").read_text(encoding="utf-8")
+
+
+def test_records_of_other_items_are_refused() -> None:
+    with pytest.raises(PersbenchError, match="is no test item"):
+        told.table([DEV / "facts"])
