@@ -146,6 +146,8 @@ def test_the_committed_tables_follow_from_the_committed_records() -> None:
     told = (DEV / "README.md").read_text(encoding="utf-8")
     assert facts.table(DEV / "facts") in told
     assert facts.vocabulary(DEV / "facts") in told
+    assert facts.table(DEV / "facts_foils_told") in told
+    assert facts.vocabulary(DEV / "facts_foils_told") in told
     assert facts.table(DEV / "facts_without_analysis") in told
 
 
