@@ -72,6 +72,20 @@ def test_each_half_tells_every_second_material_and_every_item_is_asked(tmp_path:
     assert {row for item in items for row in item["told"]} <= set.union(*rows.values())
 
 
+def test_the_whole_world_learns_both_halves_and_is_asked_what_it_always_was(tmp_path: Path) -> None:
+    facts.write_whole(tmp_path / "all")
+    whole, plain = load_pack(tmp_path / "all"), load_pack(resolve_pack(None))
+    further = set(unseen.written(facts.FACTS))
+    for name in PERSONAS:
+        learnt = {row.id for row in plain.persona(name).train}
+        assert {row.id for row in whole.persona(name).train} - learnt == {
+            row for row in further if row.startswith(name)
+        }
+        assert whole.persona(name).knowledge == plain.persona(name).knowledge
+    with pytest.raises(PersbenchError, match="is there already"):
+        facts.write_whole(tmp_path / "all")
+
+
 def test_a_fact_counts_as_told_to_who_was_told_it(tmp_path: Path) -> None:
     """A system that is right on all that its half tells, and one that never is."""
     records = tmp_path / "records"

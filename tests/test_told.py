@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 
 import facts
+import familiar
 import pytest
 import told
 import unseen
@@ -16,6 +17,7 @@ from persbench.packs.load import load_pack
 from persbench.records import load_record, save_record
 
 DEV = Path(__file__).parent.parent / "leaderboard" / "dev"
+ON_TEST = DEV / "facts_on_test"
 BOARD = DEV.parent / "records" / "seed1"
 
 
@@ -62,8 +64,24 @@ def test_an_item_counts_where_its_fact_is_told(tmp_path: Path) -> None:
     assert gap in lines
 
 
-def test_the_committed_table_follows_from_the_committed_records() -> None:
-    assert told.table([BOARD]) in (DEV / "README.md").read_text(encoding="utf-8")
+def test_the_committed_tables_follow_from_the_committed_records() -> None:
+    read = (DEV / "README.md").read_text(encoding="utf-8")
+    assert told.table([BOARD, ON_TEST]) in read
+    assert told.vocabulary([BOARD, ON_TEST]) in read
+
+
+def test_words_of_a_reply_are_those_that_not_all_have() -> None:
+    item = {"gold": "It was a gold ring.", "foils": ["It was a tin ring.", "It was a ring.", "It was a tin cup."]}
+    said = familiar.in_words(item, {"gold": 2, "ring": 1, "it": 9, "was": 9, "a": 9})
+    assert said.more == 1 - (1 / 2 + 1 + 0) / 3  # gold, ring; tin, ring; ring; tin, cup
+    assert not said.all_met
+    assert said.taken == 0.5  # its rarest word was met once, and so was the one of "a ring"
+    assert familiar.in_words({"gold": "a b", "foils": ["a b c"] * 3}, {"a": 1, "b": 1}).taken == 1  # no other words
+
+
+def test_too_few_items_are_refused() -> None:
+    with pytest.raises(PersbenchError, match=r"^Fewer than 20 items were asked of both"):
+        told.vocabulary([BOARD])
 
 
 def test_records_of_other_items_are_refused() -> None:

@@ -28,11 +28,10 @@ import sys
 from collections import Counter, defaultdict
 from functools import cache
 from pathlib import Path
-from statistics import fmean
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
+from familiar import InWords, against_words, in_words, words_of
 from retold import FEWEST
-from scipy.stats import linregress, t
 from unseen import (
     SEEN,
     TASK,
@@ -50,9 +49,6 @@ from persbench.errors import PersbenchError
 from persbench.packs.bundled import resolve_pack
 from persbench.packs.load import load_pack
 from persbench.report.cells import load_cells
-from persbench.report.table import MARGIN_UNIT, ends, number
-from persbench.scoring.stats import cluster_interval
-from persbench.scoring.words import words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -148,12 +144,7 @@ def table(folder: Path) -> str:
 
 
 def vocabulary(folder: Path) -> str:
-    """Return as Markdown how what telling adds goes with the words met, over facts that no row of `train.jsonl` tells.
-
-    Words of a reply are those that not all four of an item have. *Met* is the share of them that stand in the dialogues
-    that a system learnt, the true reply's less the mean of the false ones'; *at equal words* is the line's value where
-    telling adds nothing to that, with its 95% interval. *By words alone* takes the reply whose rarest word stands most
-    often in what was learnt, ties shared; *all words met* are the items all of whose four replies have met words alone.
+    """Return the tables of `against_words` over facts that one half tells and no row of `train.jsonl`.
 
     Raises:
         PersbenchError: A run of too few items for a line.
@@ -163,39 +154,17 @@ def vocabulary(folder: Path) -> str:
     if not by_place:
         few = sum(len(_pairs(asked, place)) for place in (ALONE, FOILS_TOLD))
         raise PersbenchError(f"{few} items in {folder} were asked of both {' and '.join(SYSTEMS.values())}: run both.")
-    lines = ["| told - not told | the fact stands | with words met | at equal words | n |", "|---|---|---:|---:|---:|"]
-    shares = ["| facts | they stand | own reply taken | by words alone | n |", "|---|---|---:|---:|---:|"]
-    for place, pairs in by_place.items():
-        told, others = words_met(pairs)
-        more = [one.more - two.more for one, two in zip(told, others, strict=True)]
-        for metric, scale, title in (("acc", 1.0, "own reply taken more often"), ("margin", MARGIN_UNIT, "margin")):
-            values = [[row[f"knowledge_{metric}"][0] for row in pair] for pair in pairs.values()]
-            gains = [(one - two) * scale for one, two in values]
-            lines.append(f"| {title} | {place} | {_line(more, gains)} | {len(gains)} |")
-        of_told = [(one["knowledge_acc"][0], found) for (one, _), found in zip(pairs.values(), told, strict=True)]
-        of_others = [(two["knowledge_acc"][0], found) for (_, two), found in zip(pairs.values(), others, strict=True)]
-        all_met = [(acc, found) for acc, found in of_told if found.all_met]
-        for title, rows in (("told", of_told), ("told, all words met", all_met), ("not told", of_others)):
-            score = cluster_interval([acc for acc, _ in rows], range(len(rows)))
-            by_words = number(fmean(found.taken for _, found in rows)) if rows else "-"
-            shares.append(f"| {title} | {place} | {number(score.mean)} {ends(score)} | {by_words} | {len(rows)} |")
-    return "\n".join([*lines, "", *shares])
+    return against_words([(place, pairs, *words_met(pairs)) for place, pairs in by_place.items()])
 
 
 def words_met(names: Iterable[str]) -> tuple[list[InWords], list[InWords]]:
     """Return what words alone say of items that one half tells, in what this half learnt and in what the other did."""
-    asked = written(ITEMS)
-    halves = {name: next(iter(told_by(asked[name]))) for name in names}
-    others = {name: HALVES[HALVES.index(half) - 1] for name, half in halves.items()}
-    told, rest = ([_in_words(asked[name], half) for name, half in each.items()] for each in (halves, others))
-    return told, rest
-
-
-def _line(more: list[float], gains: list[float]) -> str:
-    line = linregress(more, gains)
-    half_width = t.ppf(0.975, len(gains) - 2) * line.intercept_stderr
-    interval = f"[{line.intercept - half_width:+.2f} {line.intercept + half_width:+.2f}]"
-    return f"r {line.rvalue:+.2f} | {line.intercept:+.2f} {interval}"
+    told, others = [], []
+    for item in (written(ITEMS)[name] for name in names):
+        half = next(iter(told_by(item)))
+        told.append(in_words(item, _learnt_words(_persona(item), half)))
+        others.append(in_words(item, _learnt_words(_persona(item), HALVES[HALVES.index(half) - 1])))
+    return told, others
 
 
 def _asked(folder: Path) -> list[tuple[str, dict[str, Any], Row]]:
@@ -251,26 +220,7 @@ def _learnt_words(persona: str, half: str) -> Counter[str]:
     """Count the words of the dialogues that a system of a half learnt: those of the dev split, and the half's."""
     data = load_pack(resolve_pack(None)).persona(persona)
     rows = [row.model_dump() for row in data.train if row.id in _learnt_rows(persona)] + dialogues(data, half)
-    return Counter(word for row in rows for name in ("analysis", "response") for word in words(str(row[name])))
-
-
-class InWords(NamedTuple):
-    """What words alone say of an item: how much more of the true reply's was met, if all were, and what they take."""
-
-    more: float
-    all_met: bool
-    taken: float
-
-
-def _in_words(item: Mapping[str, Any], half: str) -> InWords:
-    learnt = _learnt_words(_persona(item), half)
-    replies = [words(text) for text in (item["gold"], *item["foils"])]
-    shared = set.intersection(*map(set, replies))
-    own = [[word for word in reply if word not in shared] for reply in replies]
-    met = [fmean(word in learnt for word in reply) for reply in own]
-    rarest = [min(learnt[word] for word in reply) for reply in own]
-    taken = (rarest[0] == max(rarest)) / rarest.count(max(rarest))
-    return InWords(met[0] - fmean(met[1:]), min(met) == 1, taken)
+    return words_of(rows)
 
 
 def main() -> None:

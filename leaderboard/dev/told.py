@@ -1,6 +1,8 @@
 """Which test items of "knowledge" ask for what the training dialogues tell? The board's records, apart by that.
 
-    python leaderboard/dev/told.py leaderboard/records/seed1
+    python leaderboard/dev/told.py table leaderboard/records/seed1
+    python leaderboard/dev/told.py table leaderboard/records/seed1 leaderboard/dev/facts_on_test
+    python leaderboard/dev/told.py vocabulary leaderboard/records/seed1 leaderboard/dev/facts_on_test
 
 `knowledge_told.jsonl` names for each item the dialogues that tell its fact: those of `train.jsonl`, from which the
 trained systems learnt, and those of `facts.jsonl`, from which only they learnt that `facts.py` speaks of. Readers
@@ -16,15 +18,19 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from facts import HALVES, dialogues
+from familiar import InWords, against_words, in_words, words_of
 from unseen import TASK, paired, taken, written
 
 from persbench.errors import PersbenchError
+from persbench.packs.bundled import resolve_pack
+from persbench.packs.load import load_pack
 from persbench.report.board import system_order
 from persbench.report.cells import load_cells
 from persbench.scoring.sanity import PREFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from persbench.samples import Row
 
@@ -76,6 +82,30 @@ def table(folders: Sequence[Path]) -> str:
     return "\n".join([*lines, "", paired(["difference", "the fact is told"], gaps)])
 
 
+def vocabulary(folders: Sequence[Path]) -> str:
+    """Return the tables of `against_words`: who learnt the further dialogues, too, beside who did not, by place.
+
+    Raises:
+        PersbenchError: See `table`; or nothing was asked of either.
+    """
+    found = _by_place(folders)
+    own, other = found[FURTHER_LEARNT], found["persllm-sft"]
+    by_place = {place: pairs for place in PLACES if len(pairs := _pairs(own[place], other[place])) >= FEWEST}
+    if not by_place:
+        raise PersbenchError(f"Fewer than {FEWEST} items were asked of both {FURTHER_LEARNT} and persllm-sft.")
+    pack = load_pack(resolve_pack(None))
+    asked = {item.id: (data, item.model_dump()) for data in pack.personas for item in data.knowledge}
+    trained = {data.persona.id: [row.model_dump() for row in data.train] for data in pack.personas}
+    further = {data.persona.id: [row for half in HALVES for row in dialogues(data, half)] for data in pack.personas}
+    few = {name: words_of(rows) for name, rows in trained.items()}
+    many = {name: few[name] + words_of(rows) for name, rows in further.items()}
+
+    def said(names: Iterable[str], learnt: Mapping[str, Mapping[str, int]]) -> list[InWords]:
+        return [in_words(item, learnt[data.persona.id]) for data, item in (asked[name] for name in names)]
+
+    return against_words([(place, pairs, said(pairs, many), said(pairs, few)) for place, pairs in by_place.items()])
+
+
 def _pairs(own: Mapping[str, Row], other: Mapping[str, Row]) -> dict[str, tuple[Row, Row]]:
     return {name: (row["metrics"], other[name]["metrics"]) for name, row in own.items() if name in other}
 
@@ -100,11 +130,13 @@ def _by_place(folders: Sequence[Path]) -> dict[str, dict[str, dict[str, Row]]]:
 
 
 def main() -> None:
-    """Print the table."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["table", "vocabulary"])
     parser.add_argument("folder", type=Path, nargs="+")
+    wanted = parser.parse_args()
     try:
-        print(table(parser.parse_args().folder))
+        print((table if wanted.what == "table" else vocabulary)(wanted.folder))
     except PersbenchError as error:
         sys.exit(f"error: {error}")
 
