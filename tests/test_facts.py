@@ -124,7 +124,7 @@ def test_a_fact_counts_as_told_to_who_was_told_it(tmp_path: Path) -> None:
     }
     assert len(told) == 2 + 2 + 1 + 2 + len(kinds)  # two systems, and what telling adds of each kind of fact
     for line, (where, number) in zip(told[-len(kinds) :], kinds.items(), strict=True):
-        assert line.startswith(f"| not told | {where} | +1.000 [+1.000 +1.000]")
+        assert line.startswith(f"| told - not told | {where} | +1.000 [+1.000 +1.000]")
         assert line.endswith(f"| {number} |")
 
 

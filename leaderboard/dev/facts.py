@@ -61,6 +61,8 @@ ITEMS: Final = Path(__file__).parent / "fact_items.jsonl"
 HALVES: Final = ("odd", "even")
 SYSTEMS: Final = {half: f"facts-{half}" for half in HALVES}
 """What the system is called that was trained on a half."""
+WHOLE: Final = "persllm-sft-facts"
+"""What the system is called that was trained on all training rows and both halves."""
 UNTOLD: Final = "persllm-sft"
 """What the system is called that was trained on the dev split alone."""
 ALONE: Final = "in the further dialogues alone"
@@ -130,17 +132,16 @@ def table(folder: Path) -> str:
     found: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
     asked = _asked(folder)
     for system, item, row in asked:
-        is_half = system in SYSTEMS.values()
-        learnt = system in _told(item) if is_half else set(item["trained"]) & _learnt_rows(_persona(item))
-        found[system][SEEN if learnt else UNSEEN].append(row)
+        found[system][SEEN if _knows(system, item) else UNSEEN].append(row)
     systems = seen_and_unseen(["system"], [((name,), by_kind) for name, by_kind in sorted(found.items())])
+    differences = [("told", other) for other in ("not told", UNTOLD, "rag")] + [(WHOLE, "vanilla")]
     gains = [
-        ((other or "not told", title), pairs)
-        for other in (None, UNTOLD, "rag")
-        for title in (ALONE, FOILS_TOLD, IN_TRAIN)
-        if (pairs := _pairs(asked, title, other=other))
+        ((f"{own} - {other}", place), pairs)
+        for own, other in differences
+        for place in (ALONE, FOILS_TOLD, IN_TRAIN)
+        if (pairs := _pairs(asked, place, own, other))
     ]
-    return f"{systems}\n\n{paired(['told less', 'the fact stands'], gains)}"
+    return f"{systems}\n\n{paired(['difference', 'the fact stands'], gains)}"
 
 
 def vocabulary(folder: Path) -> str:
@@ -189,19 +190,25 @@ def _where(item: Mapping[str, Any]) -> str:
     return FOILS_TOLD if item.get("foils_told") else ALONE
 
 
+def _knows(system: str, item: Mapping[str, Any]) -> bool:
+    """Return whether the dialogues that a system learnt tell an item's fact; of one that learnt none, the dev split."""
+    if system == WHOLE:
+        return bool(item["told"])
+    if system in SYSTEMS.values():
+        return system in _told(item)
+    return bool(set(item["trained"]) & _learnt_rows(_persona(item)))
+
+
 def _pairs(
-    asked: Sequence[tuple[str, Mapping[str, Any], Row]], place: str, other: str | None = None
+    asked: Sequence[tuple[str, Mapping[str, Any], Row]], place: str, own: str = "told", other: str = "not told"
 ) -> dict[str, tuple[Row, Row]]:
-    """Return the metrics of who was told and of who was not, or of another system, of items that one half tells."""
-    found: dict[str, dict[bool, Row]] = defaultdict(dict)
-    others = SYSTEMS.values() if other is None else {other}
+    """Return two systems' metrics by item, of those that one half tells; "told" and "not told" are the halves' own."""
+    found: dict[str, dict[str, Row]] = defaultdict(dict)
     for system, item, row in asked:
         if len(told := _told(item)) == 1 and _where(item) == place:
-            if system in told:
-                found[item["id"]][True] = row["metrics"]
-            elif system in others:
-                found[item["id"]][False] = row["metrics"]
-    return {name: (one[True], one[False]) for name, one in found.items() if len(one) == len(HALVES)}
+            halves = {"told" if system in told else "not told"} if system in SYSTEMS.values() else set()
+            found[item["id"]] |= {name: row["metrics"] for name in (*halves, system)}
+    return {name: (one[own], one[other]) for name, one in found.items() if {own, other} <= set(one)}
 
 
 def _persona(item: Mapping[str, Any]) -> str:

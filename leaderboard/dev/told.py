@@ -18,7 +18,7 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from facts import HALVES, dialogues
+from facts import HALVES, WHOLE, dialogues
 from familiar import InWords, against_words, in_words, words_of
 from unseen import TASK, paired, taken, written
 
@@ -39,11 +39,9 @@ IN_TRAIN: Final = "in `train.jsonl`"
 FURTHER: Final = "in the further dialogues alone"
 NOWHERE: Final = "nowhere"
 PLACES: Final = (IN_TRAIN, FURTHER, NOWHERE)
-FURTHER_LEARNT: Final = "persllm-sft-facts"
-"""What the system is called that learnt from the further dialogues, too."""
 DIFFERENCES: Final = (
     *product(("persllm-sft", "persllm"), ("vanilla", "prompt", "stylized-matched")),
-    *((FURTHER_LEARNT, other) for other in ("persllm-sft", "vanilla", "prompt")),
+    *((WHOLE, other) for other in ("persllm-sft", "vanilla", "prompt")),
 )
 """Who is laid beside whom: a trained system, and one that was not told, or not as much."""
 FEWEST: Final = 20
@@ -89,10 +87,10 @@ def vocabulary(folders: Sequence[Path]) -> str:
         PersbenchError: See `table`; or nothing was asked of either.
     """
     found = _by_place(folders)
-    own, other = found[FURTHER_LEARNT], found["persllm-sft"]
+    own, other = found[WHOLE], found["persllm-sft"]
     by_place = {place: pairs for place in PLACES if len(pairs := _pairs(own[place], other[place])) >= FEWEST}
     if not by_place:
-        raise PersbenchError(f"Fewer than {FEWEST} items were asked of both {FURTHER_LEARNT} and persllm-sft.")
+        raise PersbenchError(f"Fewer than {FEWEST} items were asked of both {WHOLE} and persllm-sft.")
     pack = load_pack(resolve_pack(None))
     asked = {item.id: (data, item.model_dump()) for data in pack.personas for item in data.knowledge}
     trained = {data.persona.id: [row.model_dump() for row in data.train] for data in pack.personas}
