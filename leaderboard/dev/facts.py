@@ -207,7 +207,8 @@ def _pairs(
     for system, item, row in asked:
         if len(told := _told(item)) == 1 and _where(item) == place:
             halves = {"told" if system in told else "not told"} if system in SYSTEMS.values() else set()
-            found[item["id"]] |= {name: row["metrics"] for name in (*halves, system)}
+            metrics: Row = row["metrics"]
+            found[item["id"]] |= dict.fromkeys((*halves, system), metrics)
     return {name: (one[own], one[other]) for name, one in found.items() if {own, other} <= set(one)}
 
 
