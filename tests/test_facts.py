@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
 from functools import partial
 from itertools import combinations
@@ -12,16 +11,15 @@ from statistics import fmean
 import facts
 import pytest
 import unseen
+from made_knowledge import save_made
 from word_runs import runs_of_four
 
 from persbench.errors import PersbenchError
 from persbench.packs.bundled import resolve_pack
 from persbench.packs.load import load_pack
-from persbench.records import load_record, save_record
 from persbench.scoring.words import words
 
 DEV = Path(__file__).parent.parent / "leaderboard" / "dev"
-SHARED = DEV.parent / "records" / "seed1" / "records"
 PERSONAS = ("betsin", "fulke", "ivo", "nedda", "osmer", "zilla")
 SONG = ("pull", "away", "the", "grey")  # has no other words
 
@@ -88,27 +86,11 @@ def test_the_whole_world_learns_both_halves_and_is_asked_what_it_always_was(tmp_
 
 def test_a_fact_counts_as_told_to_who_was_told_it(tmp_path: Path) -> None:
     """A system that is right on all that its half tells, and one that never is."""
-    records = tmp_path / "records"
-    records.mkdir()
+    items = unseen.written(facts.ITEMS)
     for half in facts.HALVES:
-        cell = load_record(SHARED / "prompt__nedda.json.gz")
-        task = cell.tasks[unseen.TASK]
-        samples = [
-            {
-                **task["samples"][0],
-                "id": f"knowledge/{item['id']}",
-                "cluster": f"knowledge/{item['id']}",
-                "metrics": {
-                    "knowledge_acc": [float(half in facts.told_by(item)), True],
-                    "knowledge_margin": [0.01, True],
-                },
-            }
-            for item in unseen.written(facts.ITEMS).values()
-        ]
-        made = dataclasses.replace(cell, system=f"facts-{half}", tasks={unseen.TASK: {**task, "samples": samples}})
-        save_record(records / f"facts-{half}__nedda.json", made)
+        save_made(tmp_path, f"facts-{half}", {name: half in facts.told_by(item) for name, item in items.items()})
     told = facts.table(tmp_path).splitlines()
-    asked = unseen.written(facts.ITEMS).values()
+    asked = items.values()
     for line, half in zip(told[2:4], ("even", "odd"), strict=True):
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         n = sum(half in facts.told_by(item) for item in asked)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import facts
@@ -10,15 +9,14 @@ import familiar
 import pytest
 import told
 import unseen
+from made_knowledge import BOARD, save_made
 
 from persbench.errors import PersbenchError
 from persbench.packs.bundled import resolve_pack
 from persbench.packs.load import load_pack
-from persbench.records import load_record, save_record
 
 DEV = Path(__file__).parent.parent / "leaderboard" / "dev"
 ON_TEST = DEV / "facts_on_test"
-BOARD = DEV.parent / "records" / "seed1"
 
 
 def test_every_test_item_is_marked_by_rows_that_there_are() -> None:
@@ -38,28 +36,13 @@ def test_every_test_item_is_marked_by_rows_that_there_are() -> None:
 def test_an_item_counts_where_its_fact_is_told(tmp_path: Path) -> None:
     """A system that is right on what its training dialogues tell and nowhere else."""
     marks = unseen.written(told.TOLD)
-    (tmp_path / "records").mkdir()
-    for system, right in (("persllm-sft", True), ("vanilla", False)):
-        cell = load_record(BOARD / "records" / "prompt__nedda.json.gz")
-        task = cell.tasks[unseen.TASK]
-        samples = [
-            {
-                **task["samples"][0],
-                "id": f"knowledge/nedda/{name}",
-                "metrics": {
-                    "knowledge_acc": [float(right and bool(mark["trained"])), True],
-                    "knowledge_margin": [0.01, True],
-                },
-            }
-            for name, mark in marks.items()
-        ]
-        made = dataclasses.replace(cell, system=system, tasks={unseen.TASK: {**task, "samples": samples}})
-        save_record(tmp_path / "records" / f"{system}__nedda.json", made)
+    save_made(tmp_path, "persllm-sft", {name: bool(mark["trained"]) for name, mark in marks.items()})
+    save_made(tmp_path, "vanilla", dict.fromkeys(marks, False))
     lines = told.table([tmp_path]).splitlines()
     trained = sum(bool(mark["trained"]) for mark in marks.values())
     further = sum(not mark["trained"] and bool(mark["told"]) for mark in marks.values())
     assert f"| persllm-sft | {told.IN_TRAIN} | 1.00 [1.00 1.00] | +1.0 | {trained} |" in lines
-    assert f"| persllm-sft | {told.FURTHER} | 0.00 [.00 .00] | +1.0 | {further} |" in lines
+    assert f"| persllm-sft | {facts.ALONE} | 0.00 [.00 .00] | +1.0 | {further} |" in lines
     gap = f"| persllm-sft - vanilla | {told.IN_TRAIN} | +1.000 [+1.000 +1.000] | +0.00 [+.00 +.00] | {trained} |"
     assert gap in lines
 

@@ -18,7 +18,7 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from facts import HALVES, WHOLE, dialogues
+from facts import ALONE, HALVES, WHOLE, dialogues
 from familiar import InWords, against_words, in_words, words_of
 from unseen import TASK, paired, taken, written
 
@@ -36,9 +36,8 @@ if TYPE_CHECKING:
 
 TOLD: Final = Path(__file__).parent / "knowledge_told.jsonl"
 IN_TRAIN: Final = "in `train.jsonl`"
-FURTHER: Final = "in the further dialogues alone"
 NOWHERE: Final = "nowhere"
-PLACES: Final = (IN_TRAIN, FURTHER, NOWHERE)
+PLACES: Final = (IN_TRAIN, ALONE, NOWHERE)
 DIFFERENCES: Final = (
     *product(("persllm-sft", "persllm"), ("vanilla", "prompt", "stylized-matched")),
     *((WHOLE, other) for other in ("persllm-sft", "vanilla", "prompt")),
@@ -52,7 +51,7 @@ def place_of(item: Mapping[str, Any]) -> str:
     """Return where an item's fact is told."""
     if item["trained"]:
         return IN_TRAIN
-    return FURTHER if item["told"] else NOWHERE
+    return ALONE if item["told"] else NOWHERE
 
 
 def table(folders: Sequence[Path]) -> str:

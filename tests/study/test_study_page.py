@@ -144,9 +144,10 @@ def test_words_typed_before_the_script_is_there_are_kept(chromium: Any, served: 
         held.append(route)
 
     rater.page.route("**/study.js", hold)
-    rater.page.goto(served.url, wait_until="commit")
+    with rater.page.expect_request("**/study.js"):
+        rater.page.goto(served.url, wait_until="commit")
     rater.page.fill("textarea", "an early word")
-    while not held:
+    while not held:  # the request was seen: its handler is about to be called
         rater.page.wait_for_timeout(20)
     held[0].continue_()
     rater.page.wait_for_load_state()
