@@ -1,11 +1,12 @@
-r"""Is a position learnt from pairs of two positions? Own and other position, both told anew by one hand, as preferences.
+r"""Is a position learnt from pairs of two positions? Own and other position, told anew by one hand, to be preferred.
 
     A=runs/positions/adapters
     python leaderboard/dev/positions.py train runs/positions/train
     persbench train --pack runs/positions/train --persona nedda --recipe persllm-sft --out $A/positions-sft
     printf 'extends: persllm\nabout: against another position\ndpo: {rejected: [same_voice], epochs: 3}\n' \
       > runs/positions/positions.yaml
-    persbench train --pack runs/positions/train --persona nedda --recipe runs/positions/positions.yaml --out $A/positions
+    persbench train --pack runs/positions/train --persona nedda --out $A/positions \
+      --recipe runs/positions/positions.yaml
     python leaderboard/dev/positions.py pack runs/positions/pack
     persbench run --pack runs/positions/pack --tasks persbench_knowledge --personas nedda --out runs/positions/asked \
       --dtype bfloat16 --systems vanilla,prompt,positions-sft=$A/positions-sft,positions=$A/positions
@@ -56,11 +57,11 @@ ANEW: Final = "-pair"  # what a training row of a pair is called after its own
 
 def rows(data: PersonaData) -> list[dict[str, object]]:
     """Return a persona's own position of each pair as a training row, thought as in the row that it is told after."""
+    learnt = {row.id: row for row in data.train}
     return [
-        row.model_dump(mode="json", exclude_none=True)
-        | {"id": row.id + ANEW, "prompt_id": row.id + ANEW, "prompt": told["prompt"], "response": told["reply"]}
-        for row in data.train
-        if "prompt" in (told := written(PAIRS).get(row.id, {}))
+        learnt[name].model_dump(mode="json", exclude_none=True)
+        | {"id": name + ANEW, "prompt_id": name + ANEW, "prompt": pair["prompt"], "response": pair["reply"]}
+        for name, pair in _pairs(data).items()
     ]
 
 
@@ -70,7 +71,7 @@ def write_pairs(out: Path) -> None:
     for data in load_pack(resolve_pack(None)).personas:
         if own := rows(data):
             add_training_rows(out, data.persona.id, own)
-            turned_from = [{"id": f"{name}{ANEW}", "response": pair["foil"]} for name, pair in _pairs(data).items()]
+            turned_from = [{"id": name + ANEW, "response": pair["foil"]} for name, pair in _pairs(data).items()]
             text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in turned_from)
             write_atomic(out / "personas" / data.persona.id / "matched.jsonl", text.encode())
     load_pack(out)  # faults are told here
