@@ -1,0 +1,77 @@
+"""Pairs of two positions: nothing but what is held tells them apart, and the trainer prefers the one over the other."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import positions
+import unseen
+from toy_world import WordBags
+from word_runs import runs_of_four
+
+from persbench.data.dev_split import dev_split
+from persbench.packs.bundled import resolve_pack
+from persbench.packs.load import load_pack
+from persbench.scoring.words import words
+from persbench.training.preferences import preferences_of
+from persbench.training.recipe import load_recipe
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DENIALS = re.compile(r"\b(no|not|never|none|nothing|nor|neither|nobody|nil|cannot|\w+n't)\b", re.IGNORECASE)
+
+
+def test_pairs_copy_nothing_and_no_side_is_longer_or_denies_more() -> None:
+    pack = load_pack(resolve_pack(None))
+    split = dev_split(pack)
+    told = unseen.written(positions.PAIRS)
+    counts: Counter[tuple[str, bool]] = Counter()
+    longer, denied = 0, Counter[str]()
+    for data in pack.personas:
+        for row in data.train:
+            if (pair := told.pop(row.id, None)) is None:
+                continue
+            held_out = split.holds_out(data.persona.id, row)
+            assert ("prompt" in pair) is not held_out, row.id
+            for one, other in combinations((row.response, pair["reply"], pair["foil"]), 2):
+                assert not runs_of_four(one) & runs_of_four(other), row.id
+            assert not runs_of_four(row.prompt) & runs_of_four(pair.get("prompt", "")), row.id
+            assert 0.95 <= len(pair["foil"]) / len(pair["reply"]) <= 1.05, row.id
+            longer += len(pair["foil"]) > len(pair["reply"])
+            denied.update({side: len(DENIALS.findall(pair[side])) for side in ("reply", "foil")})
+            counts[data.persona.id, held_out] += 1
+    assert not told
+    assert counts == {(persona, held): 24 if held else 72 for persona in ("nedda", "osmer") for held in (False, True)}
+    assert 0.4 <= longer / counts.total() <= 0.6
+    assert 0.85 <= denied["foil"] / denied["reply"] <= 1.18
+
+
+def test_no_text_opens_as_another_of_its_person_does() -> None:
+    opened: Counter[tuple[str, ...]] = Counter()
+    for name, pair in unseen.written(positions.PAIRS).items():
+        for side in ("reply", "foil"):
+            opened[name.partition("-")[0], *words(pair[side])[:3]] += 1
+    assert max(opened.values()) <= 2
+
+
+def test_the_trainer_prefers_the_own_position_over_the_other_and_over_nothing_else(tmp_path: Path) -> None:
+    positions.write_pairs(tmp_path / "pack")
+    pack = load_pack(tmp_path / "pack")
+    (tmp_path / "positions.yaml").write_text("extends: persllm\nabout: x\ndpo: {rejected: [same_voice], epochs: 3}\n")
+    recipe = load_recipe(str(tmp_path / "positions.yaml"))
+    told = unseen.written(positions.PAIRS)
+    data = pack.persona("nedda")
+    assert len(data.train) == 96 + 72
+    preferences = preferences_of(pack, data, recipe, embedder=WordBags())
+    assert {one.kind for one in preferences} == {"same_voice"}
+    assert len(preferences) == 72
+    for one in preferences:
+        pair = told[one.id.partition("-pair/")[0]]
+        assert one.chosen.endswith(pair["reply"])
+        assert one.rejected.endswith(pair["foil"])
+        assert one.turns[-1]["content"] == pair["prompt"]
+    assert len(pack.persona("ivo").train) == 96
