@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import positions
 import unseen
+from test_retold import DEV
 from toy_world import WordBags
 from word_runs import runs_of_four
 
@@ -75,3 +76,20 @@ def test_the_trainer_prefers_the_own_position_over_the_other_and_over_nothing_el
         assert one.rejected.endswith(pair["foil"])
         assert one.turns[-1]["content"] == pair["prompt"]
     assert len(pack.persona("ivo").train) == 96
+
+
+def test_the_committed_tables_follow_from_the_committed_records_and_texts() -> None:
+    told = (DEV / "README.md").read_text(encoding="utf-8")
+    lines = [line for line in unseen.table(DEV / "positions").splitlines() if ": all" in line]
+    assert len(lines) == 4 * 2
+    assert "\n".join(lines) in told
+    assert unseen.apart(DEV / "positions", "positions", "positions-sft") in told
+    assert positions.cue() in told
+
+
+def test_a_rule_that_has_seen_words_of_one_side_alone_finds_them_again() -> None:
+    learnt = [
+        {"reply": f"the mill is {word}", "foil": f"the barge is {word}"} for word in ("old", "new", "wet", "dear")
+    ]
+    asked = [{"reply": "a mill", "foil": "a barge"}, {"reply": "a barge", "foil": "a mill"}]
+    assert positions._right(learnt, asked) == [1.0, 0.0]

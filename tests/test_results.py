@@ -94,6 +94,23 @@ def test_each_training_is_asked_of_its_own_records(folder: Path, tmp_path: Path)
     assert both == pytest.approx((one + other) / 2, abs=0.001)
 
 
+def test_what_was_trained_again_is_held_against_the_same_personas(folder: Path, tmp_path: Path) -> None:
+    record = load_record(folder / "records" / RECORD.name)
+    for name in ("seed1", "again"):
+        (tmp_path / name / "records").mkdir(parents=True)
+    for name in ("prompt__nedda", "prompt__betsin", "vanilla__nedda"):
+        shutil.copy(RECORD.with_name(f"{name}.json.gz"), tmp_path / "seed1" / "records")
+    for task in record.tasks.values():
+        for row in task["samples"]:
+            row["metrics"] |= {"content_acc": [0.0, True]} if "content_acc" in row["metrics"] else {}
+    save_record(tmp_path / "again" / "records" / "prompt__nedda.json", record)
+    asked = results.trained_again(tmp_path / "seed1", tmp_path / "again")
+    same = results.Results(folder)
+    assert asked["before"].score("prompt", "content") == same.score("prompt", "content"), "betsin was not trained again"
+    assert asked["anew"].score("prompt", "content") == "0.00 [.00 .00]"
+    assert asked["anew"].score("vanilla", "content") == asked["before"].score("vanilla", "content")
+
+
 def test_quotations_are_the_words_of_the_records(asked: results.Results, folder: Path) -> None:
     (cell,), _ = load_cells(folder)
     row = next(row for row in cell.tasks["persbench_reply"] if row["reply"].isascii() and len(row["reply"]) > 40)
