@@ -6,7 +6,9 @@ In the template (Jinja) stand prose and calls: `score("prompt", "content")`, `cl
 `difference("persllm", "prompt", "content")`, `reply("persllm", "reply/nedda/early/q26")`. A name that is not on the
 board, or an item that is not in the records, ends with an error: nothing is left blank. Methods of `Results` are all
 that a template may call; below `first` stands the same of the records made before amendment 3 of protocol.md, in
-`trainings` of each training of the systems that were trained more than once, below `readers` what `readers.py` counts.
+`trainings` of each training of the systems that were trained more than once, in `again` of the records of adapters that
+were trained again (`anew`) and of the others on the same personas (`before`), for each group of tasks that these were
+asked (`live`, `choices`), below `readers` what `readers.py` counts.
 """
 
 from __future__ import annotations
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
 TEMPLATE: Final = Path(__file__).parent / "results.md.j2"
 FIRST: Final = Path(__file__).parent / "before-amendment-3"
 OTHER_SEEDS: Final = Path(__file__).parent / "records-of-other-seeds"
+AGAIN: Final = Path(__file__).parent / "records-trained-again"
 SEEDED: Final = ("nedda", "osmer")  # the personas of further seeds
 
 
@@ -244,6 +247,20 @@ def trainings(folder: Path, others: Path = OTHER_SEEDS) -> dict[str, Results]:
     return {folder.name: Results(folder, personas=SEEDED)} | further
 
 
+def trained_again(folder: Path, anew: Path) -> dict[str, Results]:
+    """Return what may be asked of adapters trained again, and of the records that they are held against.
+
+    Args:
+        folder: The comparison's records.
+        anew: Records of some of its systems, of adapters trained again, on some of its personas.
+
+    Returns:
+        `before`: the comparison on those personas. `anew`: the same with the systems of `anew` in their own place.
+    """
+    personas = {cell.persona for cell in _readable(anew)}
+    return {"before": Results(folder, personas=personas), "anew": Results(folder, anew, personas)}
+
+
 def write(folder: Path, out: Path) -> None:
     """Write the page of a folder of records.
 
@@ -255,6 +272,7 @@ def write(folder: Path, out: Path) -> None:
         TEMPLATE.read_text(encoding="utf-8"),
         first=Results(folder, FIRST),
         trainings=trainings(folder),
+        again={group.name: trained_again(folder, group) for group in sorted(AGAIN.iterdir())},
         readers=Readers(),
     )
     write_atomic(out, text.encode())

@@ -35,7 +35,7 @@ import numpy as np
 from retold import RETOLD
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
-from unseen import SEEN, UNSEEN, add_training_rows, write_items, write_training_rows, written
+from unseen import SEEN, UNSEEN, write_items, write_training_rows, written
 
 from persbench.data.dev_split import dev_split
 from persbench.errors import PersbenchError
@@ -67,11 +67,10 @@ def rows(data: PersonaData) -> list[dict[str, object]]:
 
 def write_pairs(out: Path) -> None:
     """Write the dev pack with the pairs: own positions among the training rows, the others as what to turn from."""
-    write_training_rows(out, lambda _: [])
+    write_training_rows(out, rows)
     for data in load_pack(resolve_pack(None)).personas:
-        if own := rows(data):
-            add_training_rows(out, data.persona.id, own)
-            turned_from = [{"id": name + ANEW, "response": pair["foil"]} for name, pair in _pairs(data).items()]
+        if pairs := _pairs(data):
+            turned_from = [{"id": name + ANEW, "response": pair["foil"]} for name, pair in pairs.items()]
             text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in turned_from)
             write_atomic(out / "personas" / data.persona.id / "matched.jsonl", text.encode())
     load_pack(out)  # faults are told here
