@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -16,14 +15,13 @@ from word_runs import runs_of_four
 from persbench.data.dev_split import dev_split
 from persbench.packs.bundled import resolve_pack
 from persbench.packs.load import load_pack
+from persbench.scoring.sanity import NEGATIONS
 from persbench.scoring.words import words
 from persbench.training.preferences import preferences_of
 from persbench.training.recipe import load_recipe
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-DENIALS = re.compile(r"\b(no|not|never|none|nothing|nor|neither|nobody|nil|cannot|\w+n't)\b", re.IGNORECASE)
 
 
 def test_pairs_copy_nothing_and_no_side_is_longer_or_denies_more() -> None:
@@ -43,7 +41,12 @@ def test_pairs_copy_nothing_and_no_side_is_longer_or_denies_more() -> None:
             assert not runs_of_four(row.prompt) & runs_of_four(pair.get("prompt", "")), row.id
             assert 0.95 <= len(pair["foil"]) / len(pair["reply"]) <= 1.05, row.id
             longer += len(pair["foil"]) > len(pair["reply"])
-            denied.update({side: len(DENIALS.findall(pair[side])) for side in ("reply", "foil")})
+            denied.update(
+                {
+                    side: sum(word in NEGATIONS or word.endswith("n't") for word in words(pair[side]))
+                    for side in ("reply", "foil")
+                }
+            )
             counts[data.persona.id, held_out] += 1
     assert not told
     assert counts == {(persona, held): 24 if held else 72 for persona in ("nedda", "osmer") for held in (False, True)}
@@ -51,7 +54,7 @@ def test_pairs_copy_nothing_and_no_side_is_longer_or_denies_more() -> None:
     assert 0.85 <= denied["foil"] / denied["reply"] <= 1.18
 
 
-def test_no_text_opens_as_another_of_its_person_does() -> None:
+def test_no_opening_stands_more_than_twice_in_a_person() -> None:
     opened: Counter[tuple[str, ...]] = Counter()
     for name, pair in unseen.written(positions.PAIRS).items():
         for side in ("reply", "foil"):
