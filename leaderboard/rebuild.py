@@ -1,6 +1,6 @@
 """Make every committed table, figure and page from the committed records alone, byte for byte: no model, no network.
 
-    python leaderboard/rebuild.py            # into leaderboard/: RESULTS.md, tables/, figures/, site/
+    python leaderboard/rebuild.py            # into leaderboard/: RESULTS.md, further.md, tables/, figures/, site/
     python leaderboard/rebuild.py FOLDER     # the same beside it, to compare (a test does)
 
 These are the commands that anyone would type. In one process, since most of their time is reading the same records and
@@ -48,7 +48,7 @@ def rebuild(out: Path) -> None:
     """Write all of it into a folder."""
     tables = out / "tables"
     tables.mkdir(parents=True, exist_ok=True)
-    results.write(COMPARED, out / "RESULTS.md")
+    results.write(COMPARED, out)
     persbench("report", "table", RECORDS, "--format", "markdown", to=tables / "board.md")
     persbench("report", "compare", COMPARED, "--baseline", "prompt", to=tables / "compare.md")
     persbench("report", "confusion", COMPARED, to=tables / "confusion.md")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 LEADERBOARD = Path(__file__).parent.parent / "leaderboard"
-PARTS = ("RESULTS.md", "tables", "figures", "site")
+PARTS = ("RESULTS.md", "further.md", "tables", "figures", "site")
 
 
 def files_below(folder: Path) -> dict[str, bytes]:

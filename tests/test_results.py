@@ -1,4 +1,4 @@
-"""RESULTS.md: every number and quotation is looked up in the records, and what they do not hold is an error."""
+"""RESULTS.md and further.md: numbers and quotations are looked up in the records; what these lack is an error."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 import results
+from asked import Results
 
 from persbench.errors import PersbenchError
+from persbench.packs.bundled import resolve_pack
+from persbench.packs.load import load_pack
 from persbench.records import load_record, save_record
 from persbench.report.cells import load_cells
 
@@ -18,8 +21,8 @@ RECORD = LEADERBOARD / "records" / "seed1" / "records" / "prompt__nedda.json.gz"
 
 
 @pytest.fixture(scope="module")
-def asked(folder: Path) -> results.Results:
-    return results.Results(folder)
+def asked(folder: Path) -> Results:
+    return Results(folder)
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +33,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return records.parent
 
 
-def test_the_prose_bears_no_number_of_its_own() -> None:
-    text = (LEADERBOARD / "results.md.j2").read_text(encoding="utf-8")
+@pytest.mark.parametrize("template", results.PAGES.values())
+def test_the_prose_bears_no_number_of_its_own(template: str) -> None:
+    text = (LEADERBOARD / template).read_text(encoding="utf-8")
     prose = re.sub(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}|`[^`]*`|\(http[^)]*\)|arXiv [\d.]+", "", text, flags=re.DOTALL)
     assert re.findall(r"\d*\.\d+|\d+ ?%|\d+/\d+", prose) == []
 
@@ -40,18 +44,22 @@ def test_the_readme_says_no_number_that_the_results_do_not() -> None:
     readme = (LEADERBOARD.parent / "README.md").read_text(encoding="utf-8")
     told = readme.partition("<img ")[2].partition("\n")[2].partition("persbench is a benchmark harness")[0]
     numbers = re.findall(r"[+-]?\d*\.\d+", told)
-    known = (LEADERBOARD / "RESULTS.md").read_text(encoding="utf-8")
+    known = "".join((LEADERBOARD / page).read_text(encoding="utf-8") for page in results.PAGES)
     assert len(numbers) > 10
     assert [number for number in numbers if number not in known] == []
 
 
-def test_scores_are_the_means_of_the_records(asked: results.Results, folder: Path) -> None:
+def test_scores_are_the_means_of_the_records(asked: Results, folder: Path) -> None:
     (cell,), faults = load_cells(folder)
     assert not faults
     values = [row["metrics"]["content_acc"] for row in cell.tasks["persbench_costume"]]
     mean = sum(value for value, scored in values if scored) / sum(scored for _, scored in values)
     written = results.render(asked, '{{ score("prompt", "content") }}')
     assert written.startswith(f"{mean:.2f} [")
+
+
+def test_a_statistic_of_all_items_at_once_stands_without_an_interval(asked: Results) -> None:
+    assert re.fullmatch(r"[+-]\d\.\d\d", results.render(asked, '{{ score("prompt", "kappa", "consistency") }}'))
 
 
 def test_first_records_take_the_place_of_the_same_system(folder: Path, tmp_path: Path) -> None:
@@ -61,7 +69,7 @@ def test_first_records_take_the_place_of_the_same_system(folder: Path, tmp_path:
         for row in task["samples"]:
             row["metrics"] |= {"content_acc": [1.0, True]} if "content_acc" in row["metrics"] else {}
     save_record(tmp_path / "records" / "prompt__nedda.json", record)
-    now, first = results.Results(folder), results.Results(folder, tmp_path)
+    now, first = Results(folder), Results(folder, tmp_path)
     assert results.render(now, '{{ first.score("prompt", "content") }}', first=first).startswith("1.00 [")
     assert results.render(now, '{{ first.items("prompt", "content") }}', first=first) == "48 scored, 0 not"
     assert not results.render(now, '{{ score("prompt", "content") }}', first=first).startswith("1.00 [")
@@ -105,17 +113,22 @@ def test_what_was_trained_again_is_held_against_the_same_personas(folder: Path, 
             row["metrics"] |= {"content_acc": [0.0, True]} if "content_acc" in row["metrics"] else {}
     save_record(tmp_path / "again" / "records" / "prompt__nedda.json", record)
     asked = results.trained_again(tmp_path / "seed1", tmp_path / "again")
-    same = results.Results(folder)
+    same = Results(folder)
     assert asked["before"].score("prompt", "content") == same.score("prompt", "content"), "betsin was not trained again"
     assert asked["anew"].score("prompt", "content") == "0.00 [.00 .00]"
     assert asked["anew"].score("vanilla", "content") == asked["before"].score("vanilla", "content")
 
 
-def test_quotations_are_the_words_of_the_records(asked: results.Results, folder: Path) -> None:
+def test_quotations_are_the_words_of_the_records(asked: Results, folder: Path) -> None:
     (cell,), _ = load_cells(folder)
     row = next(row for row in cell.tasks["persbench_reply"] if row["reply"].isascii() and len(row["reply"]) > 40)
     written = results.render(asked, f'{{{{ reply("prompt", "{row["id"]}") }}}}')
     assert re.sub(r"\W", "", written) == re.sub(r"\W", "", row["reply"])
+    own = results.render(asked, f'{{{{ answer("{row["id"]}") }}}}')
+    _, persona, stage, question = row["id"].split("/")
+    answer = load_pack(resolve_pack(None)).persona(persona).answer(question, stage)
+    assert answer is not None
+    assert re.sub(r"\W", "", own) == re.sub(r"\W", "", answer.reply)
     talk = cell.tasks["persbench_consistency"][0]
     written = results.render(asked, f'{{{{ dialogue("prompt", "{talk["id"]}", 2) }}}}')
     assert written.count("**they:**") == written.count("**prompt:**") == 2
@@ -130,12 +143,13 @@ def test_quotations_are_the_words_of_the_records(asked: results.Results, folder:
         'difference("nobody", "prompt", "content")',
         'reply("prompt", "reply/nedda/early/q999")',
         'dialogue("prompt", "consistency/nobody/early/dlg99", 2)',
+        'answer("reply/nedda/early/q999")',
         'claim("99")',
         'grid("nothing")',
         "nothing",
         "nothing()",
     ],
 )
-def test_what_the_records_do_not_hold_is_an_error(asked: results.Results, call: str) -> None:
+def test_what_the_records_do_not_hold_is_an_error(asked: Results, call: str) -> None:
     with pytest.raises(PersbenchError, match="the template asks for what the records do not hold"):
         results.render(asked, f"{{{{ {call} }}}}")
