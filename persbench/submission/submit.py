@@ -14,6 +14,7 @@ from persbench.submission.board import (
     Standing,
     board_to_oneself,
     check_against,
+    known_sanity,
     prompted_alike,
     standing,
     store,
@@ -149,8 +150,14 @@ def submit(
         # What another command has stored since.
         _compare_with_board(own, board, alike, done.findings, notice, seen)
         _refuse_faults(records, done)
-        done.stored = store(board, [one.record for one in done.checked])
+        _refuse_nothing_new(records, board, own)
+        done.stored = store(board, [one.record for one in own])
     return done
+
+
+def _refuse_nothing_new(records: Path, board: Path, own: Sequence[Standing]) -> None:
+    if not own:
+        raise PersbenchError(f"{records} holds sanity systems alone, and {board} has them already: nothing to add.")
 
 
 def _refuse_faults(records: Path, done: Submission) -> None:
@@ -195,12 +202,16 @@ def _compare_with_each_other(own: Sequence[Standing], alike: Alike, findings: Fi
 
 
 def _compare_with_board(
-    own: Sequence[Standing], board: Path, alike: Alike, findings: Findings, notice: Notice, seen: set[str]
+    own: list[Standing], board: Path, alike: Alike, findings: Findings, notice: Notice, seen: set[str]
 ) -> None:
-    """Hold every record against those of the board that were not looked at yet."""
+    """Hold every record against those of the board not looked at yet; sanity records that it has leave the list."""
+    before = len(own)
     for other in standing(board, notice, seen):
+        own[:] = [one for one in own if not known_sanity(one, other)]
         for one in own:
             check_against(one, other, findings, alike.get(one.record.persona, frozenset()))
+    if known := before - len(own):
+        notice(f"{counted(known, 'record')} of sanity systems left aside: the board has the same")
 
 
 def _refusal(records: Path, done: Submission) -> str:

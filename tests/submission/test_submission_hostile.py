@@ -315,7 +315,7 @@ def test_all_faults_of_all_files_at_once(tmp_path: Path) -> None:
 def test_the_command_accepts_refuses_and_says_what_comes_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = write(tmp_path / "r.json", record("sanity-longest__ada"))
+    path = write(tmp_path / "r.json", record("prompt__ada"))
     command = ["leaderboard", "submit", str(path), "--pack", str(fake_pack()), "--to", str(tmp_path / "board")]
     done = CliRunner().invoke(cli.app, command)
     assert done.exit_code == 0, done.output

@@ -23,6 +23,7 @@ from submission_world import (
     write,
 )
 
+from persbench.errors import PersbenchError
 from persbench.harness.documents import BUILDERS
 from persbench.harness.twins import put_letters
 from persbench.models.adapter_card import AdapterCard
@@ -32,6 +33,7 @@ from persbench.submission.board import Standing, check_against, prompted_alike
 from persbench.submission.findings import BOUNDS, COPIES, DOCUMENTS, METRICS, SETTINGS, Findings
 from persbench.submission.form import record_of
 from persbench.submission.stock import STOCK
+from persbench.submission.submit import submit
 from persbench.systems.trained import RECIPES, Trained
 
 TASKS = sorted(set(BUILDERS) | set(TWINS))
@@ -65,6 +67,23 @@ def test_honest_records_are_stored_whole_once_and_can_be_read(tmp_path: Path) ->
     cells, left_out = load_cells(tmp_path / "board")
     assert (len(cells), left_out) == (len(names), [])
     assert "with these settings stands in" in refused(tmp_path / "run", tmp_path / "board")
+
+
+def test_sanity_records_that_the_board_has_are_left_aside(tmp_path: Path) -> None:
+    standing = ("sanity-longest__ada", "sanity-longest__bo")
+    for name in standing:
+        write(tmp_path / "first" / "records" / f"{name}.json", record(name))
+    accepted(tmp_path / "first", tmp_path / "board")
+    part = record("sanity-longest__ada", "persbench_costume")  # of some tasks alone, as another's run may be
+    write(tmp_path / "run" / "records" / "sanity-longest__ada.json", part)
+    with pytest.raises(PersbenchError, match=r"holds sanity systems alone, and .*board has them already"):
+        accepted(tmp_path / "run", tmp_path / "board")
+    for name in ("prompt__ada", "sanity-longest__bo", "sanity-unigram_fluency__bo"):
+        write(tmp_path / "run" / "records" / f"{name}.json", record(name))
+    told: list[str] = []
+    done = submit(tmp_path / "run", tmp_path / "board", examiner(), told.append)
+    assert [path.name for path in done.stored] == ["prompt__ada.json.gz", "sanity-unigram_fluency__bo.json.gz"]
+    assert told[-1] == "2 records of sanity systems left aside: the board has the same"
 
 
 @pytest.mark.parametrize("task", TASKS)
