@@ -2,6 +2,7 @@
 # make test         set up, lint, check types, run the tests
 # make test-slow    the tests that take minutes each: whole pipelines with the real model
 # make leaderboard  every committed table, figure and page from the committed records
+# make clean        remove the virtual environment and what quickstart made
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -13,7 +14,7 @@ setup: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "persbench needs Python 3.11 or newer: make PYTHON=python3.12 ..."; exit 2; }
-	@echo "setting up $(VENV): a few minutes, about 2 GB"
+	@echo "setting up $(VENV): a few minutes, about 2 GB (more where the index gives torch with CUDA)"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=24.1"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
@@ -44,4 +45,4 @@ leaderboard: setup
 	$(BIN)/python leaderboard/rebuild.py
 
 clean:
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) $(QUICKSTART)

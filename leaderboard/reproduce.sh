@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # The whole comparison of protocol.md, from nothing to its records. Read it from top to bottom; repeat it after a stop, and it goes on where it was.
 #
-#   leaderboard/reproduce.sh                    # everything: days on two cores, minutes to hours on an accelerator
+#   leaderboard/reproduce.sh                    # everything: days on two cores; not yet run to its end on an accelerator
 #   leaderboard/reproduce.sh --toy              # the same way in a few minutes: one persona, few steps, two items of each task
 #   JOBS=12 DEVICE=cuda leaderboard/reproduce.sh train evaluate     # only these steps, twelve jobs at once
 #
-# Steps: fetch train evaluate collect tables. Settings: OUT, JOBS, DEVICE, DTYPE, PERSONAS, SEEDS, TASKS, LIMIT.
+# Steps: fetch train evaluate collect tables. Settings: OUT, MODEL, PACK, JOBS, DEVICE, DTYPE, PERSONAS, SEEDS, TASKS, LIMIT, RECORDS
+# (a folder to collect into; leaderboard/records, which replaces the committed ones, makes the board's tables from them).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -25,8 +26,10 @@ SEEDS=${SEEDS:-${TOY:+1}}
 SEEDS=${SEEDS:-1 2 3}
 TASKS=${TASKS:-persbench}
 LIMIT=${LIMIT:-${TOY:+2}}
+RECORDS=${RECORDS:-$OUT/collected}
 RECIPES=(persllm stylized stylized-matched persllm-sft)
 ABLATIONS=(no-analysis no-anti-induction no-temporal no-general)
+[ -z "$TOY" ] || { RECIPES=(persllm stylized); ABLATIONS=(no-temporal); }
 SEEDED=(stylized persllm)                    # recipes that are trained with every seed
 export HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 # Jobs share the cores: two processes of one thread do more than one of two.
@@ -36,11 +39,11 @@ if [ "$DEVICE" = cpu ]; then export OMP_NUM_THREADS=$(( $(nproc) > JOBS ? $(npro
 together() { xargs -P "$JOBS" -I{} bash -c '{} || { echo "failed: {}" >&2; exit 1; }'; }
 
 train_command() { # recipe persona seed
-  echo "persbench train --recipe $1 --persona $2 --seed $3 --device $DEVICE ${TOY:+--max-steps 4} --out $OUT/adapters/$1/seed$3"
+  echo "persbench train --recipe $1 --persona $2 --seed $3 --device $DEVICE ${MODEL:+--base $MODEL} ${PACK:+--pack $PACK} ${TOY:+--max-steps 2} --out $OUT/adapters/$1/seed$3"
 }
 
 run_command() { # folder persona systems
-  echo "persbench run --tasks $TASKS --personas $2 --systems $3 ${LIMIT:+--limit $LIMIT} --device $DEVICE --dtype $DTYPE --out $OUT/runs/$1/$2"
+  echo "persbench run --tasks $TASKS --personas $2 --systems $3 ${LIMIT:+--limit $LIMIT} --device $DEVICE --dtype $DTYPE ${MODEL:+--model $MODEL} ${PACK:+--pack $PACK} --out $OUT/runs/$1/$2"
 }
 
 # Recipe, persona and seed of every adapter, one a line.
@@ -68,18 +71,16 @@ step_evaluate() {
       run_command persllm-profile "$persona" "persllm+profile=$OUT/adapters/persllm/seed1"
     done
   } | together
-  persbench run --tasks "$TASKS" --systems sanity --out "$OUT/runs/sanity"
+  persbench run --tasks "$TASKS" --systems sanity ${PACK:+--pack "$PACK"} --out "$OUT/runs/sanity"
 }
 
-# Put the records of seed 1 onto the board, those of other seeds beside it.
+# Records of seed 1 into one folder, those of other seeds beside it.
 step_collect() {
-  local records=${RECORDS:-leaderboard/records}
-  [ -z "$TOY" ] || records=$OUT/collected
   for folder in "$OUT"/runs/*; do
     case "$folder" in
-      *-seed1) target=$records/seed1/records ;;
-      *-seed*) target=$records-of-other-seeds/seed${folder##*-seed}/records ;;
-      *) target=$records/seed1/records ;;
+      *-seed1) target=$RECORDS/seed1/records ;;
+      *-seed*) target=$RECORDS-of-other-seeds/seed${folder##*-seed}/records ;;
+      *) target=$RECORDS/seed1/records ;;
     esac
     mkdir -p "$target"
     find "$folder" -path '*/records/*.json' | while read -r record; do
@@ -89,11 +90,9 @@ step_collect() {
 }
 
 step_tables() {
-  local records=${RECORDS:-leaderboard/records}
-  [ -z "$TOY" ] || records=$OUT/collected
-  if [ -z "$TOY" ] && [ -z "${RECORDS:-}" ]; then python leaderboard/rebuild.py; return; fi
-  persbench report table "$records/seed1" --format markdown
-  persbench report compare "$records/seed1" --baseline prompt
+  if [ "$RECORDS" -ef leaderboard/records ]; then python leaderboard/rebuild.py; return; fi
+  persbench report table "$RECORDS/seed1" --format markdown
+  persbench report compare "$RECORDS/seed1" --baseline prompt
 }
 
 for step in "${STEPS[@]}"; do

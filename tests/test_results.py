@@ -42,11 +42,27 @@ def test_the_prose_bears_no_number_of_its_own(template: str) -> None:
 
 def test_the_readme_says_no_number_that_the_results_do_not() -> None:
     readme = (LEADERBOARD.parent / "README.md").read_text(encoding="utf-8")
-    told = readme.partition("<img ")[2].partition("\n")[2].partition("persbench is a benchmark harness")[0]
+    told = readme.partition("<img ")[2].partition("\n")[2].partition("| family |")[0]
     numbers = re.findall(r"[+-]?\d*\.\d+", told)
     known = "".join((LEADERBOARD / page).read_text(encoding="utf-8") for page in results.PAGES)
     assert len(numbers) > 10
     assert [number for number in numbers if number not in known] == []
+
+
+def test_the_item_in_the_readme_is_of_the_pack_and_fares_as_told() -> None:
+    readme = (LEADERBOARD.parent / "README.md").read_text(encoding="utf-8")
+    texts = re.findall(r"^\| (?:her own|the \*\*same|\*\*another's).*? \| (.*) \|$", readme, re.MULTILINE)
+    (row,) = (
+        row
+        for row in load_record(RECORD.with_name("persllm__betsin.json.gz")).tasks["persbench_costume"]["samples"]
+        if row["id"] == "costume/betsin/late/q06"
+    )
+    betsin = load_pack(resolve_pack(None)).persona("betsin")
+    answer = betsin.answer("q06", "late")
+    assert answer is not None
+    (contrast,) = (row for row in betsin.contrast if (row.question, row.stage) == ("q06", "late"))
+    assert texts == [answer.reply, contrast.voice_only.reply, contrast.stance_only.reply]
+    assert (row["metrics"]["voice_acc"], row["metrics"]["content_acc"]) == ([1.0, True], [0.0, True])
 
 
 def test_scores_are_the_means_of_the_records(asked: Results, folder: Path) -> None:
