@@ -2,7 +2,7 @@
 # The whole comparison of protocol.md, from nothing to its records. Read it from top to bottom; repeat it after a stop, and it goes on where it was.
 #
 #   leaderboard/reproduce.sh                    # everything: days on two cores; not yet run to its end on an accelerator
-#   leaderboard/reproduce.sh --toy              # the same way in a few minutes: one persona, few steps, two items of each task
+#   leaderboard/reproduce.sh --toy              # the same way in minutes: one persona, three recipes, two steps a phase, two items of each task
 #   JOBS=12 DEVICE=cuda leaderboard/reproduce.sh train evaluate     # only these steps, twelve jobs at once
 #
 # Steps: fetch train evaluate collect tables. Settings: OUT, MODEL, PACK, JOBS, DEVICE, DTYPE, PERSONAS, SEEDS, TASKS, LIMIT, RECORDS
