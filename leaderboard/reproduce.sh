@@ -5,8 +5,8 @@
 #   leaderboard/reproduce.sh --toy              # the same way in minutes: one persona, three recipes, two steps a phase, two items of each task
 #   JOBS=12 DEVICE=cuda leaderboard/reproduce.sh train evaluate     # only these steps, twelve jobs at once
 #
-# Steps: fetch train evaluate collect tables. Settings: OUT, MODEL, PACK, JOBS, DEVICE, DTYPE, PERSONAS, SEEDS, TASKS, LIMIT, RECORDS
-# (a folder to collect into; leaderboard/records, which replaces the committed ones, makes the board's tables from them).
+# Steps: fetch train evaluate collect tables. Settings: OUT, MODEL, PACK, JOBS, DEVICE, DTYPE, PERSONAS, FEW, SEEDS, TASKS, LIMIT,
+# ANCHORS, RECORDS. Paths are relative to the repository. Records are collected under OUT, beside those that are committed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -26,7 +26,9 @@ SEEDS=${SEEDS:-${TOY:+1}}
 SEEDS=${SEEDS:-1 2 3}
 TASKS=${TASKS:-persbench}
 LIMIT=${LIMIT:-${TOY:+2}}
+ANCHORS=${ANCHORS:-$OUT/anchors}             # of the untuned model; leaderboard/README.md has stored ones
 RECORDS=${RECORDS:-$OUT/collected}
+[ ! "$RECORDS" -ef leaderboard/records ] || { echo "RECORDS is the board itself: name another folder, and submit from there" >&2; exit 2; }
 RECIPES=(persllm stylized stylized-matched persllm-sft)
 ABLATIONS=(no-analysis no-anti-induction no-temporal no-general)
 [ -z "$TOY" ] || { RECIPES=(persllm stylized); ABLATIONS=(no-temporal); }
@@ -36,14 +38,18 @@ export HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 if [ "$DEVICE" = cpu ]; then export OMP_NUM_THREADS=$(( $(nproc) > JOBS ? $(nproc) / JOBS : 1 )); fi
 
 # Run the commands on standard input, JOBS at a time; one that fails is named, and the others go on.
-together() { xargs -P "$JOBS" -I{} bash -c '{} || { echo "failed: {}" >&2; exit 1; }'; }
+together() { tr '\n' '\0' | xargs -0 -r -n 1 -P "$JOBS" bash -c 'eval "$0" || { echo "failed: $0" >&2; exit 1; }'; }
+
+command_of() { printf '%q ' "$@"; echo; }
 
 train_command() { # recipe persona seed
-  echo "persbench train --recipe $1 --persona $2 --seed $3 --device $DEVICE ${MODEL:+--base $MODEL} ${PACK:+--pack $PACK} ${TOY:+--max-steps 2} --out $OUT/adapters/$1/seed$3"
+  command_of persbench train --recipe "$1" --persona "$2" --seed "$3" --device "$DEVICE" --out "$OUT/adapters/$1/seed$3" \
+    ${MODEL:+--base "$MODEL"} ${PACK:+--pack "$PACK"} ${TOY:+--max-steps 2}
 }
 
 run_command() { # folder persona systems
-  echo "persbench run --tasks $TASKS --personas $2 --systems $3 ${LIMIT:+--limit $LIMIT} --device $DEVICE --dtype $DTYPE ${MODEL:+--model $MODEL} ${PACK:+--pack $PACK} --out $OUT/runs/$1/$2"
+  command_of persbench run --tasks "$TASKS" --personas "$2" --systems "$3" --device "$DEVICE" --dtype "$DTYPE" --anchors "$ANCHORS" \
+    --out "$OUT/runs/$1/$2" ${MODEL:+--model "$MODEL"} ${PACK:+--pack "$PACK"} ${LIMIT:+--limit "$LIMIT"}
 }
 
 # Recipe, persona and seed of every adapter, one a line.
@@ -77,9 +83,9 @@ step_evaluate() {
 # Records of seed 1 into one folder, those of other seeds beside it.
 step_collect() {
   for folder in "$OUT"/runs/*; do
-    case "$folder" in
+    case "${folder##*/}" in
       *-seed1) target=$RECORDS/seed1/records ;;
-      *-seed*) target=$RECORDS-of-other-seeds/seed${folder##*-seed}/records ;;
+      *-seed*) target=$RECORDS/other-seeds/seed${folder##*-seed}/records ;;
       *) target=$RECORDS/seed1/records ;;
     esac
     mkdir -p "$target"
@@ -90,7 +96,6 @@ step_collect() {
 }
 
 step_tables() {
-  if [ "$RECORDS" -ef leaderboard/records ]; then python leaderboard/rebuild.py; return; fi
   persbench report table "$RECORDS/seed1" --format markdown
   persbench report compare "$RECORDS/seed1" --baseline prompt
 }

@@ -95,13 +95,13 @@ def write(folder: Path, out: Path) -> None:
         "again": {group.name: trained_again(folder, group) for group in sorted(AGAIN.iterdir())},
         "readers": Readers(),
     }
-    for page, template in PAGES.items():
-        text = render(found, (HERE / template).read_text(encoding="utf-8"), **others)
+    texts = {page: render(found, (HERE / name).read_text(encoding="utf-8"), **others) for page, name in PAGES.items()}
+    for page, text in texts.items():
         write_atomic(out / page, text.encode())
 
 
 def main() -> None:
-    """Read the command line, write the file."""
+    """Read the command line, write the pages."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--out", type=Path, required=True)

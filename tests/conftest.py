@@ -18,8 +18,7 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 pytest_plugins = ("study_fixtures",)  # a study that is served: tests/study is on the path (pyproject)
 
-# Folders and files whose tests begin processes or train.
-LONG = ("harness", "training", "test_cli.py", "test_reproduce.py")
+LONG = ("harness", "training", "test_cli.py")  # folders and files whose tests begin processes or train
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -18,10 +18,11 @@ SYSTEMS = {"vanilla", "prompt", "icl", "rag", "stylized", "persllm", "persllm+pr
 
 
 def reproduce(home: Path, *steps: str) -> str:
-    """Run steps of the toy twin and return what it prints; every choice that costs time is the cheapest."""
+    """Run steps of the toy twin, in a folder with a space, and return what it prints."""
     settings = {
         "OUT": home / "out", "MODEL": home / "base", "PACK": home / "world", "PERSONAS": "ada", "FEW": "ada",
         "DTYPE": "float32", "TASKS": "persbench_costume,persbench_stages",
+        "ANCHORS": "", "RECORDS": "", "JOBS": "", "SEEDS": "", "LIMIT": "", "DEVICE": "",
     }  # fmt: skip
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
@@ -38,10 +39,12 @@ def reproduce(home: Path, *steps: str) -> str:
 
 @pytest.mark.model
 def test_the_toy_twin_trains_evaluates_collects_and_compares_every_kind_of_system(tmp_path: Path) -> None:
-    chat_model(tmp_path / "base")
-    toy_world(tmp_path / "world")
-    told = reproduce(tmp_path)
-    paths = sorted((tmp_path / "out" / "collected" / "seed1" / "records").iterdir())
+    home = tmp_path / "a home"
+    home.mkdir()
+    chat_model(home / "base")
+    toy_world(home / "world")
+    told = reproduce(home)
+    paths = sorted((home / "out" / "collected" / "seed1" / "records").iterdir())
     records = [load_record(path) for path in paths]
     assert {record.system for record in records if not record.system.startswith("sanity:")} == SYSTEMS
     assert {record.persona for record in records if record.system in SYSTEMS} == {"ada"}
@@ -52,5 +55,19 @@ def test_the_toy_twin_trains_evaluates_collects_and_compares_every_kind_of_syste
     assert len(set(learnt.values())) == 3, "each recipe has learnt something else"
     assert all(f"| {system} | content |" in told for system in SYSTEMS - {"prompt"})
     before = [path.read_bytes() for path in paths]
-    reproduce(tmp_path, "collect")
+    for source in (home / "out" / "runs").rglob("*.json"):
+        os.utime(source, (0, 0))  # the time of a file is no part of what is collected
+    reproduce(home, "collect")
     assert [path.read_bytes() for path in paths] == before
+
+
+def test_the_board_itself_is_not_collected_into() -> None:
+    done = subprocess.run(
+        ["bash", SCRIPT, "--toy", "collect"],
+        env=os.environ | {"RECORDS": "leaderboard/records/"},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert "RECORDS is the board itself" in done.stderr

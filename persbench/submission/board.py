@@ -101,17 +101,6 @@ def shared_digest(record: CellRecord) -> str:
     return digest([record.system, {k: v for k, v in record.signature.items() if k not in OF_THE_PART}], 8)
 
 
-def known_sanity(one: Standing, other: Standing) -> bool:
-    """Whether a submitted sanity record stands on the board: no model has a part in it, so every run makes it again."""
-    a, b = one.record, other.record
-    return (
-        a.system.startswith(PREFIX)
-        and a.persona == b.persona
-        and a.tasks.keys() <= b.tasks.keys()
-        and shared_digest(a) == shared_digest(b)
-    )
-
-
 def check_against(one: Standing, other: Standing, findings: Findings, alike: frozenset[str] = frozenset()) -> None:
     """Note where a submitted record repeats another, copies it under another name, or has other anchors.
 

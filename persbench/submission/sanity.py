@@ -7,15 +7,36 @@ from typing import TYPE_CHECKING
 
 from persbench.harness.sanity_cells import SURFACE_TASKS, rules_of, sanity_rows
 from persbench.scoring.sanity import PREFIX
+from persbench.submission.board import shared_digest
 from persbench.submission.findings import DOCUMENTS, METRICS, NAMES, Findings, named, plain, shown
 from persbench.submission.metrics import EXACT, Recount
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from persbench.records import CellRecord
     from persbench.samples import Row
     from persbench.submission.examiner import Examiner
     from persbench.submission.form import Formed
+
+
+def repeated_sanity(record: CellRecord, other: CellRecord) -> bool:
+    """Whether a record of a sanity system has tasks that another has: no model has a part in them, they are the same.
+
+    Args:
+        record: The record that would be stored.
+        other: One on the board, or stored with it.
+    """
+    return (
+        record.system.startswith(PREFIX)
+        and record.persona == other.persona
+        and not _versions(record).isdisjoint(_versions(other))
+        and shared_digest(record) == shared_digest(other)
+    )
+
+
+def _versions(record: CellRecord) -> set[tuple[str, str, str]]:
+    return {(name, task["version"], task["hash"]) for name, task in record.tasks.items()}
 
 
 def check_sanity(one: Formed, tasks: Sequence[str], examiner: Examiner, findings: Findings, recount: Recount) -> None:

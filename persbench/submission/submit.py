@@ -1,8 +1,12 @@
-"""A submission from its files to the board: read, checked in every number, and either stored whole or refused."""
+"""A submission from its files to the board: read, checked in every number, and stored or refused as a whole.
+
+Sanity systems are the same whoever runs them: of these only what the board lacks is stored.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from persbench import __version__
@@ -14,7 +18,6 @@ from persbench.submission.board import (
     Standing,
     board_to_oneself,
     check_against,
-    known_sanity,
     prompted_alike,
     standing,
     store,
@@ -31,10 +34,11 @@ from persbench.submission.findings import (
 )
 from persbench.submission.form import record_of
 from persbench.submission.reading import MOST_FILES, UnreadableError, parsed, read_bytes
+from persbench.submission.sanity import repeated_sanity
 from persbench.submission.stock import stock_records
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from pathlib import Path
 
     from persbench.records import CellRecord
@@ -66,6 +70,11 @@ class Checked:
     recount: Recount
     rows: dict[str, list[Row]]
 
+    @cached_property
+    def standing(self) -> Standing:
+        """It, as it is held against others."""
+        return Standing(self.record, self.source, self.rows)
+
     @property
     def samples(self) -> int:
         """Number of its samples."""
@@ -77,7 +86,7 @@ class Submission:
     """What was found in the files.
 
     Attributes:
-        checked: Every record; stored only if there is no fault anywhere.
+        checked: Every record that is to be stored, if there is no fault anywhere.
         findings: Every fault of every file.
         stored: Where the records went.
         size: Bytes of all records read, unpacked.
@@ -129,7 +138,7 @@ def submit(
 
     Raises:
         RefusedError: All faults at once; nothing was written then.
-        PersbenchError: No such files, or the board cannot be written.
+        PersbenchError: No such files, nothing that the board lacks, or the board cannot be written.
     """
     done, home = Submission(), records if records.is_dir() else records.parent
     for path in files_of(records):
@@ -141,23 +150,18 @@ def submit(
     changed = [one.source for one in done.checked if _of_changed_source(one.record)]
     if changed:
         notice(f"made from a changed source tree, as no signature can tell: {named(changed)}")
-    own, seen = [Standing(one.record, one.source, one.rows) for one in done.checked], set[str]()
-    alike = {data.persona.id: prompted_alike(data) for data in examiner.pack.personas}
-    _compare_with_each_other(own, alike, done.findings)
-    _compare_with_board(own, board, alike, done.findings, notice, seen)
+    alike, seen = {data.persona.id: prompted_alike(data) for data in examiner.pack.personas}, set[str]()
+    _compare_with_each_other(done, alike)
+    _compare_with_board(done, board, alike, notice, seen)
     _refuse_faults(records, done)
     with board_to_oneself(board):
         # What another command has stored since.
-        _compare_with_board(own, board, alike, done.findings, notice, seen)
+        _compare_with_board(done, board, alike, notice, seen)
         _refuse_faults(records, done)
-        _refuse_nothing_new(records, board, own)
-        done.stored = store(board, [one.record for one in own])
+        if not done.checked:
+            raise PersbenchError(f"{records} holds sanity systems alone, and {board} has them already: nothing to add.")
+        done.stored = store(board, [one.record for one in done.checked])
     return done
-
-
-def _refuse_nothing_new(records: Path, board: Path, own: Sequence[Standing]) -> None:
-    if not own:
-        raise PersbenchError(f"{records} holds sanity systems alone, and {board} has them already: nothing to add.")
 
 
 def _refuse_faults(records: Path, done: Submission) -> None:
@@ -195,23 +199,26 @@ def _checked(path: Path, name: str, examiner: Examiner, findings: Findings, done
     return checked
 
 
-def _compare_with_each_other(own: Sequence[Standing], alike: Alike, findings: Findings) -> None:
-    for place, one in enumerate(own):
-        for other in own[:place]:
-            check_against(one, other, findings, alike.get(one.record.persona, frozenset()))
+def _compare_with_each_other(done: Submission, alike: Alike) -> None:
+    kept: list[Checked] = []
+    for one in done.checked:
+        if any(repeated_sanity(one.record, other.record) for other in kept):
+            continue
+        for other in kept:
+            check_against(one.standing, other.standing, done.findings, alike.get(one.record.persona, frozenset()))
+        kept.append(one)
+    done.checked = kept
 
 
-def _compare_with_board(
-    own: list[Standing], board: Path, alike: Alike, findings: Findings, notice: Notice, seen: set[str]
-) -> None:
-    """Hold every record against those of the board not looked at yet; sanity records that it has leave the list."""
-    before = len(own)
+def _compare_with_board(done: Submission, board: Path, alike: Alike, notice: Notice, seen: set[str]) -> None:
+    """Hold every record against those of the board not looked at yet; sanity records that it has are left aside."""
+    before = len(done.checked)
     for other in standing(board, notice, seen):
-        own[:] = [one for one in own if not known_sanity(one, other)]
-        for one in own:
-            check_against(one, other, findings, alike.get(one.record.persona, frozenset()))
-    if known := before - len(own):
-        notice(f"{counted(known, 'record')} of sanity systems left aside: the board has the same")
+        done.checked = [one for one in done.checked if not repeated_sanity(one.record, other.record)]
+        for one in done.checked:
+            check_against(one.standing, other, done.findings, alike.get(one.record.persona, frozenset()))
+    if known := before - len(done.checked):
+        notice(f"{counted(known, 'record')} of sanity systems left aside: the board has them")
 
 
 def _refusal(records: Path, done: Submission) -> str:
